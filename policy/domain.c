@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/domain.h"
+
+#include <string.h>
+
+#include "policy/units.h"
+
+/* Everything learned from samples; what the owner set stays. */
+static void
+forget(CagmaDomain *domain, int64_t now_us)
+{
+  CagmaDomain kept = *domain;
+
+  memset(domain, 0, sizeof *domain);
+  domain->config = kept.config;
+  domain->managed = kept.managed;
+  domain->hold = kept.hold;
+  domain->unresponsive = kept.unresponsive;
+  domain->max_kib = kept.max_kib;
+  domain->overhead_kib = kept.overhead_kib;
+  domain->report_period_us = kept.report_period_us;
+  domain->still_since_us = now_us;
+  domain->report_us = now_us;
+}
+
+void
+cagma_domain_init(CagmaDomain *domain, int64_t now_us)
+{
+  memset(domain, 0, sizeof *domain);
+  cagma_config_init(&domain->config);
+  forget(domain, now_us);
+}
+
+void
+cagma_domain_restart(CagmaDomain *domain, uint64_t target_kib, int64_t now_us)
+{
+  forget(domain, now_us);
+  domain->target_kib = target_kib;
+}
+
+static uint64_t
+distance(uint64_t a, uint64_t b)
+{
+  return a > b ? a - b : b - a;
+}
+
+/* Clamped, since two samples a microsecond apart make any amount a monstrous rate. */
+static uint64_t
+per_second(uint64_t amount, int64_t elapsed_us)
+{
+  if (elapsed_us <= 0)
+    return 0;
+  return cagma_min_kib(amount * (uint64_t)CAGMA_SECOND_US / (uint64_t)elapsed_us, CAGMA_MAX_KIB);
+}
+
+/* Halves value once per half-life, linearly in between: within 6 % of the
+ * exponential, in integers. */
+static uint64_t
+decay(uint64_t value, int64_t elapsed_us, int64_t half_life_us)
+{
+  int64_t halvings = elapsed_us / half_life_us;
+  uint64_t rest_permille = (uint64_t)((elapsed_us % half_life_us) * 1000 / half_life_us);
+
+  if (halvings > 62)
+    return 0;
+  value >>= halvings;
+  return value - cagma_permille(value, rest_permille) / 2;
+}
+
+static void
+move_ended(CagmaDomain *domain, int64_t now_us)
+{
+  domain->move = CAGMA_MOVE_NONE;
+  domain->moved_us = now_us;
+  domain->stuck_count = 0;
+}
+
+static void
+follow_balloon(CagmaDomain *domain, uint64_t actual_kib, int64_t now_us)
+{
+  if (!domain->has_actual || distance(actual_kib, domain->actual_kib) > 0)
+    domain->still_since_us = now_us;
+  domain->actual_kib = actual_kib;
+  domain->has_actual = TRUE;
+
+  if (domain->move == CAGMA_MOVE_NONE)
+    return;
+  /* Going past the target ends the move as well: somebody else moves the balloon then. */
+  if (domain->move == CAGMA_MOVE_SHRINK ? actual_kib <= domain->target_kib + CAGMA_REACHED_KIB
+                                        : actual_kib + CAGMA_REACHED_KIB >= domain->target_kib) {
+    move_ended(domain, now_us);
+    return;
+  }
+  if (domain->move == CAGMA_MOVE_SHRINK ? actual_kib + CAGMA_REACHED_KIB <= domain->move_mark_kib
+                                        : actual_kib >= domain->move_mark_kib + CAGMA_REACHED_KIB) {
+    domain->move_mark_kib = actual_kib;
+    domain->move_mark_us = now_us;
+  }
+}
+
+static void
+settle(CagmaDomain *domain, int64_t now_us)
+{
+  gboolean reached =
+      domain->target_kib && distance(domain->actual_kib, domain->target_kib) <= CAGMA_REACHED_KIB;
+
+  /* A balloon that nobody reports on may have no driver behind it, so that its
+   * size says nothing of the guest's. */
+  if (domain->settled || !domain->has_actual || !domain->reported)
+    return;
+  domain->settled = reached || now_us - domain->still_since_us >= CAGMA_SETTLE_US;
+}
+
+static void
+watch_trust(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
+{
+  uint64_t resident;
+
+  if (!(sample->has & CAGMA_HAS_RSS))
+    return;
+  domain->rss_kib = sample->rss_kib;
+  if (!domain->settled)
+    return;
+
+  resident = cagma_above(domain->rss_kib, domain->overhead_kib);
+  if (resident <= cagma_max_kib(domain->actual_kib, domain->target_kib) + CAGMA_DISTRUST_SLACK_KIB) {
+    domain->above_since_us = 0;
+    domain->distrusted = FALSE;
+  } else if (!domain->above_since_us) {
+    domain->above_since_us = now_us;
+  } else if (now_us - domain->above_since_us >= CAGMA_DISTRUST_US) {
+    domain->distrusted = TRUE;
+  }
+}
+
+uint64_t
+cagma_domain_swapped(const CagmaDomain *domain)
+{
+  return cagma_above(domain->swap_out_kib, domain->swap_in_kib);
+}
+
+static gboolean
+ran_backwards(const CagmaDomain *domain, const CagmaSample *sample)
+{
+  if (!domain->has_counters)
+    return FALSE;
+  if ((sample->has & CAGMA_HAS_SWAP) &&
+      (sample->swap_in_kib < domain->swap_in_kib || sample->swap_out_kib < domain->swap_out_kib))
+    return TRUE;
+  return (sample->has & CAGMA_HAS_FAULTS) && sample->major_faults < domain->major_faults;
+}
+
+static void
+count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
+{
+  int64_t elapsed_us = now_us - domain->counters_us;
+
+  if (domain->has_counters && elapsed_us > 0) {
+    uint64_t swapped_in = 0;
+
+    if (sample->has & CAGMA_HAS_SWAP) {
+      swapped_in = sample->swap_in_kib - domain->swap_in_kib;
+      domain->swap_in_kib_per_s = per_second(swapped_in, elapsed_us);
+      domain->swap_out_kib_per_s = per_second(sample->swap_out_kib - domain->swap_out_kib, elapsed_us);
+    }
+    if (sample->has & CAGMA_HAS_FAULTS)
+      domain->faults_per_s = per_second(sample->major_faults - domain->major_faults, elapsed_us);
+    domain->swap_back_kib =
+        decay(domain->swap_back_kib, elapsed_us, CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_in;
+  }
+  if (sample->has & CAGMA_HAS_SWAP) {
+    domain->swap_in_kib = sample->swap_in_kib;
+    domain->swap_out_kib = sample->swap_out_kib;
+  }
+  if (sample->has & CAGMA_HAS_FAULTS)
+    domain->major_faults = sample->major_faults;
+  domain->swap_back_kib = cagma_min_kib(domain->swap_back_kib, cagma_domain_swapped(domain));
+  domain->counters_us = now_us;
+  domain->has_counters = TRUE;
+}
+
+static void
+count_block_reads(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
+{
+  if (!(sample->has & CAGMA_HAS_BLOCK_READ))
+    return;
+  if (domain->has_block_read && now_us > domain->block_read_us)
+    domain->block_read_kib_per_s = per_second(cagma_above(sample->block_read_kib, domain->block_read_kib),
+                                              now_us - domain->block_read_us);
+  domain->block_read_kib = sample->block_read_kib;
+  domain->block_read_us = now_us;
+  domain->has_block_read = TRUE;
+}
+
+/* How fast the guest takes up memory: growth of what it uses, swapped pages
+ * included. Up at once, down by a quarter a report, since ramps come in bursts.
+ * Down also while its balloon moves and nothing can be measured: else a burst
+ * would be foreseen again and again until the memory for it has arrived. */
+static void
+measure_consumption(CagmaDomain *domain, int64_t now_us)
+{
+  uint64_t swapped_kib = cagma_domain_swapped(domain);
+
+  if (domain->prev_used_us && now_us > domain->prev_used_us) {
+    uint64_t rate = per_second(
+        cagma_above(domain->used_kib + swapped_kib, domain->prev_used_kib + domain->prev_swapped_kib),
+        now_us - domain->prev_used_us);
+
+    domain->consumption_kib_per_s = cagma_max_kib(rate, domain->consumption_kib_per_s);
+  }
+  domain->prev_used_kib = domain->used_kib;
+  domain->prev_swapped_kib = swapped_kib;
+  domain->prev_used_us = now_us;
+}
+
+static void
+watch_harm(CagmaDomain *domain, int64_t now_us)
+{
+  int64_t backoff_us;
+  gboolean swaps, faults, reads;
+
+  if (!domain->shrunk_us)
+    return;
+  if (now_us - domain->shrunk_us > CAGMA_HURT_WINDOW_US) {
+    domain->shrunk_us = 0;
+    domain->hurt_count = 0;
+    return;
+  }
+
+  swaps = cagma_above(domain->swap_in_kib, domain->shrunk_swap_in_kib) >= CAGMA_HURT_SWAP_IN_KIB;
+  faults = domain->faults_per_s >=
+           cagma_max_kib(CAGMA_HURT_FAULTS_PER_S, domain->faults_before_per_s * CAGMA_HURT_RATIO);
+  reads =
+      domain->block_read_us > domain->shrunk_us &&
+      domain->block_read_kib_per_s >= cagma_max_kib(CAGMA_HURT_BLOCK_READ_KIB_PER_S,
+                                                    domain->block_read_before_kib_per_s * CAGMA_HURT_RATIO);
+  if (!swaps && !faults && !reads)
+    return;
+
+  backoff_us = CAGMA_HURT_BACKOFF_US << MIN(domain->hurt_count, 4);
+  domain->regain_kib = domain->shrunk_from_kib;
+  domain->regain_until_us = now_us + MIN(backoff_us, CAGMA_HURT_BACKOFF_MAX_US);
+  domain->hurt_count++;
+  domain->shrunk_us = 0;
+}
+
+/* A report counts as new when its stamp changes; the first one seen may be hours
+ * old. Sources without a stamp answer at the time of asking. */
+static gboolean
+is_new_report(CagmaDomain *domain, const CagmaSample *sample)
+{
+  gboolean changed;
+
+  if (!(sample->has & CAGMA_HAS_STAMP))
+    return TRUE;
+  changed = domain->has_stamp && sample->stamp != domain->stamp && sample->stamp != 0;
+  domain->stamp = sample->stamp;
+  domain->has_stamp = TRUE;
+  return changed;
+}
+
+void
+cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
+{
+  CagmaSample sample = *raw;
+  uint64_t available_kib, before_kib = domain->actual_kib;
+  gboolean had_actual = domain->has_actual, stood_still, is_new;
+
+  cagma_sample_clamp(&sample, domain->max_kib);
+  if (ran_backwards(domain, &sample))
+    cagma_domain_restart(domain, domain->target_kib, now_us);
+
+  if (sample.has & CAGMA_HAS_ACTUAL)
+    follow_balloon(domain, sample.actual_kib, now_us);
+
+  is_new = is_new_report(domain, &sample);
+  if (is_new) {
+    domain->reported = TRUE;
+    domain->report_us = now_us;
+    domain->consumption_kib_per_s = domain->consumption_kib_per_s * 3 / 4;
+    count(domain, &sample, now_us);
+  }
+  count_block_reads(domain, &sample, now_us);
+  settle(domain, now_us);
+  watch_trust(domain, &sample, now_us);
+  watch_harm(domain, now_us);
+  if (!is_new)
+    return;
+
+  /* The report was made at some moment since the last sample. If the balloon moved
+   * in between, it and the balloon's size don't belong together. */
+  stood_still = had_actual && distance(before_kib, domain->actual_kib) <= CAGMA_REACHED_KIB;
+  domain->contradictory = FALSE;
+  if (!stood_still)
+    return;
+  if (!cagma_sample_available(&sample, &available_kib)) {
+    domain->contradictory = TRUE;
+    return;
+  }
+  domain->available_kib = available_kib;
+  domain->used_kib = domain->actual_kib - available_kib;
+  domain->figures_us = now_us;
+  domain->has_figures = TRUE;
+  measure_consumption(domain, now_us);
+}
+
+void
+cagma_domain_set(CagmaDomain *domain, uint64_t target_kib, int64_t now_us)
+{
+  uint64_t from_kib = cagma_domain_standing(domain);
+
+  domain->withdraw = FALSE;
+  domain->target_kib = target_kib;
+  domain->move_from_kib = domain->actual_kib;
+  domain->move_us = now_us;
+  domain->move_mark_kib = domain->actual_kib;
+  domain->move_mark_us = now_us;
+  if (distance(domain->actual_kib, target_kib) <= CAGMA_REACHED_KIB)
+    domain->move = CAGMA_MOVE_NONE;
+  else
+    domain->move = target_kib > domain->actual_kib ? CAGMA_MOVE_GROW : CAGMA_MOVE_SHRINK;
+
+  if (domain->move == CAGMA_MOVE_SHRINK && target_kib < from_kib) {
+    domain->shrunk_us = now_us;
+    domain->shrunk_from_kib = from_kib;
+    domain->shrunk_swap_in_kib = domain->swap_in_kib;
+    domain->faults_before_per_s = domain->faults_per_s;
+    domain->block_read_before_kib_per_s = domain->block_read_kib_per_s;
+  }
+}
+
+/* Left out of what follows, for longer each time. */
+static void
+set_aside(CagmaDomain *domain, int64_t now_us)
+{
+  domain->move = CAGMA_MOVE_NONE;
+  domain->moved_us = now_us;
+  domain->shrunk_us = 0;
+  domain->stuck_until_us =
+      now_us + MIN(CAGMA_STUCK_BACKOFF_US << MIN(domain->stuck_count, 5), CAGMA_STUCK_BACKOFF_MAX_US);
+  domain->stuck_count++;
+}
+
+void
+cagma_domain_refused(CagmaDomain *domain, uint64_t previous_target_kib, int64_t now_us)
+{
+  domain->target_kib = previous_target_kib;
+  set_aside(domain, now_us);
+}
+
+void
+cagma_domain_tick(CagmaDomain *domain, int64_t now_us)
+{
+  if (domain->stuck_until_us && now_us >= domain->stuck_until_us)
+    domain->stuck_until_us = 0;
+  if (domain->regain_until_us && now_us >= domain->regain_until_us) {
+    domain->regain_until_us = 0;
+    domain->regain_kib = 0;
+  }
+  /* A paused guest moves nothing and is not to blame for it. */
+  if (domain->move == CAGMA_MOVE_NONE || domain->hold || domain->unresponsive) {
+    domain->move_mark_us = now_us;
+    return;
+  }
+  if (now_us - domain->move_mark_us < CAGMA_STUCK_US)
+    return;
+
+  set_aside(domain, now_us);
+  domain->withdraw = TRUE;
+}
+
+uint64_t
+cagma_domain_charge(const CagmaDomain *domain)
+{
+  uint64_t held;
+
+  if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE || !domain->settled ||
+      !domain->target_kib || domain->distrusted)
+    return domain->max_kib;
+
+  held = cagma_max_kib(domain->actual_kib, domain->target_kib);
+  held = cagma_max_kib(held, cagma_above(domain->rss_kib, domain->overhead_kib));
+  return cagma_min_kib(held, domain->max_kib);
+}
+
+uint64_t
+cagma_domain_standing(const CagmaDomain *domain)
+{
+  if (domain->move != CAGMA_MOVE_NONE)
+    return domain->target_kib;
+  return domain->has_actual ? domain->actual_kib : domain->max_kib;
+}
+
+gboolean
+cagma_domain_fresh(const CagmaDomain *domain, int64_t now_us)
+{
+  int64_t stale_us = MAX(CAGMA_STALE_PERIODS * domain->report_period_us, CAGMA_STALE_MIN_US);
+
+  return domain->has_figures && !domain->contradictory && now_us - domain->report_us <= stale_us;
+}
+
+gboolean
+cagma_domain_seen_since_move(const CagmaDomain *domain)
+{
+  return domain->has_figures && domain->move == CAGMA_MOVE_NONE && domain->figures_us > domain->moved_us &&
+         domain->figures_us == domain->report_us;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "policy/config.h"
+#include "policy/sample.h"
+
+/* A domain as the policy knows it: what its owner says of it, what its samples
+ * said, and what is remembered of both. The owner (the daemon's manager, the
+ * tests, later the simulator) embeds it, fills in the first part, feeds samples
+ * and reports every call it makes. Nothing is allocated; all times are `now_us`
+ * of the owner's monotonic clock. */
+
+/* A report older than this many of its own periods is stale … */
+#define CAGMA_STALE_PERIODS 4
+/* … but never before this: a thrashing guest takes seconds to answer. */
+#define CAGMA_STALE_MIN_US (10 * CAGMA_SECOND_US)
+
+/* A balloon that has stood still this long is taken for settled. Linux inflates
+ * at several hundred MiB/s; it pauses 200 ms when the guest has no page to give. */
+#define CAGMA_SETTLE_US (5 * CAGMA_SECOND_US)
+
+/* How far a balloon may end from its target and still have reached it: the
+ * guest kernel works in chunks of 256 pages. */
+#define CAGMA_REACHED_KIB CAGMA_MIB(2)
+
+/* A move without CAGMA_REACHED_KIB of progress for this long is stuck (squeezed
+ * waits 5 s too before it counts a guest out). */
+#define CAGMA_STUCK_US (5 * CAGMA_SECOND_US)
+/* Then the domain is left out this long, doubled each time up to the maximum. */
+#define CAGMA_STUCK_BACKOFF_US (30 * CAGMA_SECOND_US)
+#define CAGMA_STUCK_BACKOFF_MAX_US (600 * CAGMA_SECOND_US)
+
+/* How long after a shrink its harm is looked for, and how long the domain is
+ * then spared: doubled each time it hurts, up to the maximum. */
+#define CAGMA_HURT_WINDOW_US (20 * CAGMA_SECOND_US)
+#define CAGMA_HURT_BACKOFF_US (60 * CAGMA_SECOND_US)
+#define CAGMA_HURT_BACKOFF_MAX_US (900 * CAGMA_SECOND_US)
+/* What counts as harm within the window: this much swapped in … */
+#define CAGMA_HURT_SWAP_IN_KIB CAGMA_MIB(2)
+/* … or this many times the major faults or block reads of before the shrink,
+ * and at least so many a second that it shows. */
+#define CAGMA_HURT_RATIO 4
+#define CAGMA_HURT_FAULTS_PER_S 100
+#define CAGMA_HURT_BLOCK_READ_KIB_PER_S CAGMA_MIB(8)
+
+/* A domain whose resident memory exceeds its balloon by this much, for this
+ * long, isn't held by its balloon: distrusted. The slack covers what QEMU itself
+ * holds beyond the configured overhead. */
+#define CAGMA_DISTRUST_SLACK_KIB CAGMA_MIB(128)
+#define CAGMA_DISTRUST_US (30 * CAGMA_SECOND_US)
+
+/* Swap-in counts as memory wanted back for about this long (half-life): a guest
+ * that was given memory faults its pages in again for tens of seconds. */
+#define CAGMA_SWAP_BACK_HALF_LIFE_US (10 * CAGMA_SECOND_US)
+
+typedef enum {
+  CAGMA_MOVE_NONE,
+  CAGMA_MOVE_GROW,
+  CAGMA_MOVE_SHRINK,
+} CagmaMove;
+
+typedef struct {
+  /* The owner's: may change between any two calls. */
+  CagmaConfig config;       /* fitted to the domain (cagma_config_fit) */
+  gboolean managed;         /* has a configuration that is valid and not off */
+  const char *hold;         /* why hands are off it, or NULL; a string that outlives the domain's use */
+  gboolean unresponsive;    /* its hypervisor process doesn't answer */
+  uint64_t max_kib;         /* the domain's <memory> */
+  uint64_t overhead_kib;    /* what its process holds beside the guest's memory */
+  int64_t report_period_us; /* how often its source should report */
+
+  /* The balloon. */
+  uint64_t target_kib; /* what was last asked of it; 0: not known */
+  uint64_t actual_kib; /* meaningful where has_actual */
+  gboolean has_actual;
+  gboolean settled;       /* the balloon driver is up and the balloon stood still since the start */
+  int64_t still_since_us; /* when actual last changed */
+  CagmaMove move;
+  uint64_t move_from_kib;
+  int64_t move_us;        /* when it was asked for */
+  uint64_t move_mark_kib; /* where the balloon was when it last made progress … */
+  int64_t move_mark_us;   /* … and when that was */
+  int64_t moved_us;       /* when the last move ended */
+  int64_t stuck_until_us; /* 0: not stuck */
+  uint32_t stuck_count;
+  gboolean waits;    /* for memory that others were asked to give for it */
+  gboolean withdraw; /* a stuck move's target is still out there: to be taken back */
+
+  /* The last report that counted. */
+  gboolean reported;      /* ever, since the start */
+  gboolean contradictory; /* the newest report makes no sense */
+  uint64_t stamp;
+  gboolean has_stamp;
+  int64_t report_us;  /* when the newest report was first seen */
+  int64_t figures_us; /* when the figures below were taken: not while the balloon moved */
+  gboolean has_figures;
+  uint64_t used_kib; /* actual − available: what the guest itself holds on to */
+  uint64_t available_kib;
+  uint64_t rss_kib;
+
+  /* Counters and what they amount to. */
+  gboolean has_counters;
+  int64_t counters_us;
+  uint64_t swap_in_kib;
+  uint64_t swap_out_kib;
+  uint64_t major_faults;
+  uint64_t block_read_kib;
+  gboolean has_block_read;
+  int64_t block_read_us;
+  uint64_t swap_back_kib;     /* swap-in, decaying */
+  uint64_t swap_in_kib_per_s; /* over the last interval */
+  uint64_t swap_out_kib_per_s;
+  uint64_t faults_per_s;
+  uint64_t block_read_kib_per_s;
+  uint64_t consumption_kib_per_s; /* how fast the guest has lately been taking up memory */
+  uint64_t prev_used_kib;
+  int64_t prev_used_us;
+  uint64_t prev_swapped_kib; /* swap_out − swap_in then */
+
+  /* After a shrink. */
+  int64_t shrunk_us; /* 0: no shrink to watch */
+  uint64_t shrunk_from_kib;
+  uint64_t shrunk_swap_in_kib;
+  uint64_t faults_before_per_s;
+  uint64_t block_read_before_kib_per_s;
+  uint64_t regain_kib; /* what a shrink that hurt took it down from */
+  int64_t regain_until_us;
+  uint32_t hurt_count;
+
+  /* Trust. */
+  int64_t above_since_us; /* resident memory above the balloon since; 0: it isn't */
+  gboolean distrusted;
+} CagmaDomain;
+
+/* A domain that nothing is known of yet. The owner's part is kept by reset. */
+void cagma_domain_init(CagmaDomain *domain, int64_t now_us);
+
+/* The guest began anew (start, reboot, resume from a save) or a device that pins
+ * memory came: charged in full until its balloon has settled. target_kib is what
+ * its balloon is now asked to be; 0 where that isn't known. */
+void cagma_domain_restart(CagmaDomain *domain, uint64_t target_kib, int64_t now_us);
+
+/* Takes in a sample, clamping it first. Counters that run backwards are a reboot. */
+void cagma_domain_feed(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us);
+
+/* Says that a call setting target_kib is about to be made. Before the call, since
+ * the target must count from the moment it might have been made. */
+void cagma_domain_set(CagmaDomain *domain, uint64_t target_kib, int64_t now_us);
+
+/* Says that the call announced by the last cagma_domain_set was refused, so that
+ * previous_target_kib stands. The domain is left alone for a while, as if stuck. */
+void cagma_domain_refused(CagmaDomain *domain, uint64_t previous_target_kib, int64_t now_us);
+
+/* Time passes: moves that stall become stuck, backoffs end. */
+void cagma_domain_tick(CagmaDomain *domain, int64_t now_us);
+
+/* What the domain must be assumed to hold (design: charge), KiB. */
+uint64_t cagma_domain_charge(const CagmaDomain *domain);
+
+/* The size the domain is at or on its way to, KiB. */
+uint64_t cagma_domain_standing(const CagmaDomain *domain);
+
+/* TRUE where its figures are recent and make sense. */
+gboolean cagma_domain_fresh(const CagmaDomain *domain, int64_t now_us);
+
+/* TRUE where the newest report was made with the balloon standing still since the
+ * last move: what that move did to the guest can be seen. */
+gboolean cagma_domain_seen_since_move(const CagmaDomain *domain);
+
+/* What would be swapped out now by the counters, KiB (an upper bound of what can
+ * ever be swapped back in). */
+uint64_t cagma_domain_swapped(const CagmaDomain *domain);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "policy/domain.h"
+
+/* How much memory does a domain need, and why? */
+
+/* Below this an amount of available memory is no headroom at all: a Linux guest's
+ * watermarks and per-CPU lists take tens of MiB. */
+#define CAGMA_HEADROOM_MIN_KIB CAGMA_MIB(64)
+
+/* Foreseen consumption asks at most for this part of the domain's own size at
+ * once: a burst is not a trend. */
+#define CAGMA_FORESEEN_MAX_PERMILLE 500
+
+/* Beyond this a rate says nothing of what will be taken up. */
+#define CAGMA_HORIZON_MAX_MS (60 * 1000)
+
+typedef struct {
+  uint64_t used_kib;      /* what the guest holds on to */
+  uint64_t available_kib; /* AVM: what it could still take without swapping */
+  uint64_t swap_back_kib; /* what it lately brought back from swap */
+  uint64_t foreseen_kib;  /* what it will have taken up before memory can arrive */
+  uint64_t headroom_kib;
+  uint64_t critical_kib; /* CMA: the available memory it needs not to swap */
+  uint64_t demand_kib;   /* the size that follows, between guarantee and limit */
+} CagmaDemand;
+
+/* The demand by the domain's estimator. horizon_us: how long memory takes to
+ * arrive when it is needed (two reports and the period).
+ *
+ * critical (Wu & Sun's CAGMA, source `deficit`):
+ *     CMA    = rate × swap_back + headroom
+ *     target = actual + CMA − AVM = used + CMA
+ *   headroom = max(64 MiB, configured, consumption × horizon)
+ *
+ * static: the guarantee.
+ *
+ * A domain without figures demands what it stands at; one with 0 shares nothing
+ * beyond its guarantee but what it already has. After a shrink that hurt, what it
+ * had before is demanded until the backoff ends. */
+void cagma_estimate(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *demand);

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/plan.h"
+
+#include <string.h>
+
+#include "policy/units.h"
+
+__extension__ typedef unsigned __int128 Wide;
+
+void
+cagma_plan_clear(CagmaPlan *plan)
+{
+  g_free(plan->steps);
+  g_free(plan->decisions);
+  g_free(plan->claims);
+  g_free(plan->grants);
+  g_free(plan->claimants);
+  memset(plan, 0, sizeof *plan);
+}
+
+static void
+begin(CagmaPlan *plan, size_t n)
+{
+  if (n > plan->room) {
+    plan->room = n * 2;
+    plan->steps = g_renew(CagmaStep, plan->steps, plan->room);
+    plan->decisions = g_renew(CagmaDecision, plan->decisions, plan->room);
+    plan->claims = g_renew(CagmaClaim, plan->claims, plan->room);
+    plan->grants = g_renew(CagmaClaim, plan->grants, plan->room);
+    plan->claimants = g_renew(size_t, plan->claimants, plan->room);
+  }
+  plan->n_steps = 0;
+  plan->n_decisions = n;
+  plan->shortfall_kib = 0;
+  plan->below_kib = 0;
+  if (n)
+    memset(plan->decisions, 0, n * sizeof *plan->decisions);
+}
+
+static void
+say(CagmaDecision *decision, CagmaState state, CagmaWhy why)
+{
+  decision->state = state;
+  decision->why = why;
+}
+
+static void
+step(CagmaPlan *plan, size_t index, uint64_t target_kib)
+{
+  plan->decisions[index].target_kib = target_kib;
+  plan->steps[plan->n_steps++] = (CagmaStep){ .domain = index, .target_kib = target_kib };
+}
+
+/* Whether the domain can be acted on at all. Says why where it can't. */
+static gboolean
+within_reach(const CagmaDomain *domain, CagmaDecision *decision)
+{
+  if (!domain->managed)
+    say(decision, CAGMA_STATE_UNMANAGED, CAGMA_WHY_UNMANAGED);
+  else if (domain->hold)
+    say(decision, CAGMA_STATE_HELD, CAGMA_WHY_HELD);
+  else if (domain->unresponsive)
+    say(decision, CAGMA_STATE_STUCK, CAGMA_WHY_UNRESPONSIVE);
+  else if (domain->config.mode != CAGMA_MODE_ENFORCE)
+    say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_OBSERVED);
+  else if (domain->distrusted)
+    say(decision, CAGMA_STATE_DISTRUSTED, CAGMA_WHY_DISTRUSTED);
+  else if (!domain->settled && domain->reported)
+    say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_STARTING);
+  else if (!domain->settled)
+    say(decision, CAGMA_STATE_BLIND, CAGMA_WHY_SILENT);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* Sets right what is out there before anything new is asked: a stuck move's target
+ * is withdrawn, one that isn't known is made known. TRUE where it took a step. */
+static gboolean
+put_right(const CagmaDomain *domain, size_t index, gboolean may_shrink, CagmaPlan *plan)
+{
+  const CagmaConfig *config = &domain->config;
+  uint64_t to_kib;
+
+  if (domain->withdraw && domain->target_kib < domain->actual_kib)
+    to_kib = cagma_max_kib(domain->target_kib, cagma_min_kib(domain->actual_kib, config->limit_kib));
+  else if (domain->withdraw)
+    to_kib = cagma_max_kib(domain->actual_kib, cagma_min_kib(config->guarantee_kib, domain->target_kib));
+  else if (!domain->target_kib)
+    to_kib = cagma_clamp_kib(domain->actual_kib, config->guarantee_kib, config->limit_kib);
+  else
+    return FALSE;
+
+  /* Where its limit was lowered meanwhile, keeping its size can't be asked for.
+   * And a guest may say that its size is nothing. */
+  if (!to_kib || to_kib == domain->target_kib || to_kib > config->limit_kib ||
+      (to_kib < domain->actual_kib && !may_shrink))
+    return FALSE;
+  if (domain->withdraw)
+    say(&plan->decisions[index], CAGMA_STATE_STUCK, CAGMA_WHY_WITHDRAWN);
+  else
+    say(&plan->decisions[index], CAGMA_STATE_STEADY, CAGMA_WHY_REASSERTED);
+  step(plan, index, to_kib);
+  return TRUE;
+}
+
+/* What to say of a domain that isn't moved now. */
+static void
+say_at_rest(const CagmaDomain *domain, gboolean fresh, CagmaDecision *decision)
+{
+  if (domain->stuck_until_us)
+    say(decision, CAGMA_STATE_STUCK, CAGMA_WHY_STUCK);
+  else if (domain->move == CAGMA_MOVE_GROW)
+    say(decision, CAGMA_STATE_GROWING, CAGMA_WHY_MOVING);
+  else if (domain->move == CAGMA_MOVE_SHRINK)
+    say(decision, CAGMA_STATE_SHRINKING, CAGMA_WHY_MOVING);
+  else if (domain->contradictory)
+    say(decision, CAGMA_STATE_BLIND, CAGMA_WHY_CONTRADICTORY);
+  else if (!fresh)
+    say(decision, CAGMA_STATE_BLIND, CAGMA_WHY_STALE);
+  else
+    say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_ENOUGH);
+}
+
+/* Whether growing from standing_kib to to_kib is worth a call. */
+static gboolean
+worth_growing(const CagmaDomain *domain, uint64_t standing_kib, uint64_t to_kib)
+{
+  uint64_t wanted_kib = cagma_above(to_kib, standing_kib);
+  uint64_t least_kib =
+      cagma_max_kib(CAGMA_GROW_DEADBAND_KIB, cagma_permille(standing_kib, CAGMA_GROW_DEADBAND_PERMILLE));
+
+  if (wanted_kib == 0)
+    return FALSE;
+  if (standing_kib < domain->config.guarantee_kib)
+    return TRUE;
+  /* Nor is a need forgotten that wavers about the deadband while memory is on its
+   * way: it would be asked for again and again, and never be taken. */
+  if (domain->swap_in_kib_per_s || domain->swap_out_kib_per_s || domain->waits)
+    least_kib = CAGMA_GROW_SWAPPING_KIB;
+  return wanted_kib >= least_kib;
+}
+
+/* Looks at one domain, and enters its claim where it has one. */
+static void
+consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t *n_claims)
+{
+  CagmaDomain *domain = host->domains[index];
+  /* A need shows in the next report, is decided on in the next period, and the
+   * memory takes about another report to arrive and be seen. */
+  int64_t horizon_us = host->period_us + 2 * domain->report_period_us;
+  CagmaDecision *decision = &plan->decisions[index];
+  CagmaClaim *claim = &plan->claims[*n_claims];
+  gboolean fresh, below, may_shrink;
+
+  cagma_domain_tick(domain, now_us);
+  decision->charge_kib = cagma_domain_charge(domain);
+  decision->standing_kib = cagma_domain_standing(domain);
+  if (domain->managed)
+    cagma_estimate(domain, horizon_us, &decision->demand);
+  if (!within_reach(domain, decision))
+    return;
+
+  fresh = cagma_domain_fresh(domain, now_us);
+  below = decision->standing_kib < domain->config.guarantee_kib;
+  say_at_rest(domain, fresh, decision);
+  may_shrink = fresh && cagma_domain_seen_since_move(domain) && !domain->stuck_until_us;
+  if (put_right(domain, index, may_shrink, plan) || domain->stuck_until_us || !domain->target_kib)
+    return;
+  if (!fresh && !below)
+    return;
+
+  *claim = (CagmaClaim){
+    .standing_kib = decision->standing_kib,
+    .guarantee_kib = domain->config.guarantee_kib,
+    /* Without figures the guarantee is the only claim. */
+    .demand_kib = fresh ? decision->demand.demand_kib : domain->config.guarantee_kib,
+    .shares = domain->config.shares,
+    .may_shrink = fresh,
+    .ready = may_shrink,
+  };
+  /* Nobody is asked to give for a need too small to be served. */
+  claim->may_grow = worth_growing(domain, claim->standing_kib, claim->demand_kib);
+  plan->below_kib += cagma_above(claim->guarantee_kib, claim->standing_kib);
+  plan->claimants[(*n_claims)++] = index;
+}
+
+static uint64_t
+shrink_at_most(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim)
+{
+  uint64_t spare_kib = cagma_above(claim->standing_kib, claim->demand_kib);
+  uint64_t most_kib;
+
+  if (plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT)
+    most_kib = cagma_max_kib(cagma_permille(claim->standing_kib, CAGMA_TAKE_NEEDED_PERMILLE),
+                             cagma_permille(spare_kib, CAGMA_TAKE_SPARE_PERMILLE));
+  else if (plan->fit == CAGMA_FIT_TAKE)
+    most_kib = cagma_permille(spare_kib, CAGMA_TAKE_SPARE_PERMILLE);
+  else
+    most_kib =
+        cagma_permille(spare_kib, host->surplus == CAGMA_SURPLUS_RECLAIM ? CAGMA_TAKE_IDLE_PERMILLE : 0);
+  return cagma_max_kib(
+      most_kib, cagma_min_kib(CAGMA_TAKE_MIN_KIB, cagma_above(claim->standing_kib, claim->entitled_kib)));
+}
+
+static uint64_t
+shrink_deadband(const CagmaPlan *plan, const CagmaClaim *claim)
+{
+  /* Somebody waits for it, so that even a little is worth the call. */
+  if (plan->fit == CAGMA_FIT_TAKE || plan->below_kib)
+    return 0;
+  return cagma_max_kib(CAGMA_SHRINK_DEADBAND_KIB,
+                       cagma_permille(claim->standing_kib, CAGMA_SHRINK_DEADBAND_PERMILLE));
+}
+
+/* How far down the donor goes now; its standing where it stays. */
+static uint64_t
+shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim, uint64_t limit_kib)
+{
+  uint64_t wanted_kib = cagma_above(claim->standing_kib, claim->entitled_kib);
+  uint64_t to_kib = claim->standing_kib, deadband_kib = shrink_deadband(plan, claim);
+  /* A guarantee of nothing is no wish to see the guest's kernel starve. */
+  uint64_t floor_kib = cagma_max_kib(claim->guarantee_kib, cagma_min_kib(CAGMA_HEADROOM_MIN_KIB, limit_kib));
+
+  if (!claim->ready)
+    return to_kib;
+  /* Many donors of a little each would be many calls for nothing: each gives a
+   * piece worth it, and the last ones none. */
+  if (plan->fit == CAGMA_FIT_TAKE && wanted_kib > 0)
+    wanted_kib = cagma_max_kib(
+        wanted_kib, cagma_min_kib(CAGMA_TAKE_MIN_KIB, cagma_above(claim->standing_kib, claim->demand_kib)));
+  /* Stops half the deadband short, lest noise call it back. */
+  if (wanted_kib > deadband_kib)
+    wanted_kib -= deadband_kib / 2;
+  else
+    wanted_kib = 0;
+  if (wanted_kib > 0)
+    to_kib -= cagma_min_kib(wanted_kib, shrink_at_most(host, plan, claim));
+  to_kib = cagma_min_kib(to_kib, limit_kib);
+  return cagma_max_kib(to_kib, floor_kib);
+}
+
+static CagmaWhy
+why_shrinks(const CagmaPlan *plan, const CagmaClaim *claim, uint64_t limit_kib)
+{
+  if (claim->standing_kib > limit_kib)
+    return CAGMA_WHY_ABOVE_LIMIT;
+  if (plan->fit == CAGMA_FIT_TAKE)
+    return CAGMA_WHY_GIVES;
+  return plan->fit == CAGMA_FIT_EASY ? CAGMA_WHY_RECLAIMED : CAGMA_WHY_SHARES;
+}
+
+static void
+plan_shrinks(const CagmaHost *host, CagmaPlan *plan, size_t n_claims, uint64_t missing_kib)
+{
+  for (size_t i = 0; i < n_claims; i++) {
+    const CagmaClaim *claim = &plan->claims[i];
+    size_t index = plan->claimants[i];
+    uint64_t limit_kib = host->domains[index]->config.limit_kib;
+    uint64_t to_kib = shrink_to(host, plan, claim, limit_kib);
+
+    if (to_kib >= claim->standing_kib)
+      continue;
+    if (plan->fit == CAGMA_FIT_TAKE && claim->standing_kib <= limit_kib) {
+      if (missing_kib == 0)
+        continue;
+      missing_kib = cagma_above(missing_kib, claim->standing_kib - to_kib);
+    }
+    say(&plan->decisions[index], CAGMA_STATE_SHRINKING, why_shrinks(plan, claim, limit_kib));
+    step(plan, index, to_kib);
+  }
+}
+
+
+/* What growing to to_kib takes out of what is in hand. */
+static uint64_t
+cost_of(const CagmaDecision *decision, uint64_t to_kib)
+{
+  return cagma_above(to_kib, decision->charge_kib);
+}
+
+static uint64_t
+part_of(uint64_t amount, uint64_t granted, uint64_t total)
+{
+  if (granted >= total)
+    return amount;
+  return (uint64_t)((Wide)amount * granted / total);
+}
+
+/* First round of grants: what is missing to guarantees, in proportion where memory
+ * in hand doesn't suffice. Returns what it leaves. */
+static uint64_t
+grant_guarantees(CagmaPlan *plan, size_t n_claims, uint64_t in_hand_kib)
+{
+  uint64_t missing_kib = 0, granted_kib;
+
+  for (size_t i = 0; i < n_claims; i++) {
+    const CagmaClaim *claim = &plan->claims[i];
+
+    if (claim->may_grow)
+      missing_kib += cost_of(&plan->decisions[plan->claimants[i]],
+                             cagma_min_kib(claim->guarantee_kib, claim->entitled_kib));
+  }
+  granted_kib = cagma_min_kib(missing_kib, in_hand_kib);
+
+  for (size_t i = 0; i < n_claims; i++) {
+    const CagmaClaim *claim = &plan->claims[i];
+    const CagmaDecision *decision = &plan->decisions[plan->claimants[i]];
+    uint64_t cost_kib = cost_of(decision, cagma_min_kib(claim->guarantee_kib, claim->entitled_kib));
+    uint64_t has_kib = decision->charge_kib;
+
+    if (claim->may_grow)
+      has_kib += part_of(cost_kib, granted_kib, missing_kib);
+    plan->grants[i] = (CagmaClaim){
+      .standing_kib = has_kib,
+      .guarantee_kib = has_kib,
+      .demand_kib = claim->may_grow ? cagma_max_kib(claim->entitled_kib, has_kib) : has_kib,
+      .shares = claim->shares,
+      .may_grow = claim->may_grow,
+    };
+  }
+  return in_hand_kib - granted_kib;
+}
+
+/* Grants in two rounds: what is missing to guarantees, then the rest by shares, so
+ * that one who wants very much doesn't keep one who wants a little waiting. */
+static void
+plan_growths(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
+{
+  uint64_t left_kib, shortfall_kib;
+
+  for (size_t i = 0; i < n_claims; i++) {
+    CagmaClaim *claim = &plan->claims[i];
+
+    claim->may_grow = claim->may_grow && worth_growing(host->domains[plan->claimants[i]], claim->standing_kib,
+                                                       claim->entitled_kib);
+  }
+  left_kib = grant_guarantees(plan, n_claims, plan->in_hand_kib > 0 ? (uint64_t)plan->in_hand_kib : 0);
+  cagma_allocate_shares(plan->grants, n_claims, (int64_t)left_kib, FALSE, &shortfall_kib);
+
+  for (size_t i = 0; i < n_claims; i++) {
+    const CagmaClaim *claim = &plan->claims[i];
+    size_t index = plan->claimants[i];
+    CagmaDecision *decision = &plan->decisions[index];
+    uint64_t to_kib = cagma_min_kib(plan->grants[i].entitled_kib, claim->entitled_kib);
+    gboolean below = claim->standing_kib < claim->guarantee_kib;
+
+    host->domains[index]->waits = FALSE;
+    if (!claim->may_grow)
+      continue;
+    decision->waits_kib = claim->entitled_kib - cagma_max_kib(to_kib, claim->standing_kib);
+    if (to_kib < claim->standing_kib + (decision->waits_kib ? CAGMA_GROW_SWAPPING_KIB : 1)) {
+      decision->waits_kib = claim->entitled_kib - claim->standing_kib;
+      decision->why = CAGMA_WHY_WAITS;
+      host->domains[index]->waits = TRUE;
+      continue;
+    }
+    say(decision, CAGMA_STATE_GROWING, below ? CAGMA_WHY_BELOW_GUARANTEE : CAGMA_WHY_SHORT);
+    step(plan, index, to_kib);
+  }
+}
+
+/* Domains that stay as they are although they hold, or need, something else. */
+static void
+say_shared(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
+{
+  for (size_t i = 0; i < n_claims; i++) {
+    const CagmaClaim *claim = &plan->claims[i];
+    size_t index = plan->claimants[i];
+    CagmaDecision *decision = &plan->decisions[index];
+
+    decision->entitled_kib = claim->entitled_kib;
+    if (decision->target_kib || decision->state != CAGMA_STATE_STEADY || decision->why == CAGMA_WHY_WAITS)
+      continue;
+    if (claim->standing_kib > host->domains[index]->config.limit_kib)
+      say(decision, CAGMA_STATE_OVER, CAGMA_WHY_ABOVE_LIMIT);
+    else if (plan->in_hand_kib < 0 && claim->standing_kib > claim->entitled_kib)
+      say(decision, CAGMA_STATE_OVER, CAGMA_WHY_SHARES);
+    else if ((plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT) &&
+             claim->demand_kib > claim->standing_kib)
+      decision->why = CAGMA_WHY_AT_SHARE;
+  }
+}
+
+void
+cagma_decide(CagmaHost *host, int64_t now_us, CagmaPlan *plan)
+{
+  int64_t expected_kib;
+  uint64_t need_kib = 0;
+  size_t n_claims = 0;
+
+  begin(plan, host->n_domains);
+  for (size_t i = 0; i < host->n_domains; i++)
+    consider(host, i, now_us, plan, &n_claims);
+
+  plan->in_hand_kib = cagma_host_measure(host, now_us);
+  plan->coming_kib = cagma_host_coming(host, now_us);
+  expected_kib = host->measured_kib + (int64_t)plan->coming_kib;
+  plan->fit = cagma_allocate_shares(plan->claims, n_claims, expected_kib,
+                                    host->surplus == CAGMA_SURPLUS_RECLAIM, &plan->shortfall_kib);
+
+  for (size_t i = 0; i < n_claims; i++)
+    need_kib += cagma_above(plan->claims[i].entitled_kib, plan->claims[i].standing_kib);
+  plan_shrinks(host, plan, n_claims,
+               (int64_t)need_kib > expected_kib ? (uint64_t)((int64_t)need_kib - expected_kib) : 0);
+  plan_growths(host, plan, n_claims);
+  say_shared(host, plan, n_claims);
+}

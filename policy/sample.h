@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+/* A sample: one domain's figures as a source reported them at one time. Guests
+ * write these figures, so nothing here is believed before cagma_sample_clamp. */
+
+typedef enum {
+  CAGMA_HAS_ACTUAL = 1 << 0,
+  CAGMA_HAS_USABLE = 1 << 1,
+  CAGMA_HAS_UNUSED = 1 << 2,
+  CAGMA_HAS_CACHES = 1 << 3,
+  CAGMA_HAS_SWAP = 1 << 4, /* both directions */
+  CAGMA_HAS_FAULTS = 1 << 5,
+  CAGMA_HAS_RSS = 1 << 6,
+  CAGMA_HAS_STAMP = 1 << 7,
+  CAGMA_HAS_BLOCK_READ = 1 << 8,
+} CagmaSampleFields;
+
+typedef struct {
+  uint32_t has;         /* CagmaSampleFields */
+  uint64_t actual_kib;  /* what the balloon leaves the guest (hypervisor's figure, guest's say) */
+  uint64_t usable_kib;  /* the guest's MemAvailable */
+  uint64_t unused_kib;  /* the guest's MemFree */
+  uint64_t caches_kib;  /* the guest's page cache that can be dropped */
+  uint64_t swap_in_kib; /* counters since the guest booted */
+  uint64_t swap_out_kib;
+  uint64_t major_faults;
+  uint64_t rss_kib;        /* resident memory of the domain's process on the host */
+  uint64_t stamp;          /* the report's own mark; only its changing means anything. 0: never reported */
+  uint64_t block_read_kib; /* counter since the domain started */
+} CagmaSample;
+
+/* Makes the sample safe to compute with: sizes and counters at most CAGMA_MAX_KIB,
+ * the actual size at most max_kib, the domain's <memory>. */
+void cagma_sample_clamp(CagmaSample *sample, uint64_t max_kib);
+
+/* The guest's available memory (AVM): usable, or unused + caches where the guest
+ * doesn't report usable. FALSE where it reports neither, or more than it has. */
+gboolean cagma_sample_available(const CagmaSample *sample, uint64_t *available_kib) G_GNUC_WARN_UNUSED_RESULT;
