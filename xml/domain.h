@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "policy/config.h"
+#include "xml/error.h"
+
+/* A libvirt domain XML (virDomainGetXMLDesc, a hook's stdin, a file), read for what
+ * CAGMA must know of a domain. Everything else in it is passed over. */
+
+typedef enum {
+  CAGMA_VIRT_KVM,
+  CAGMA_VIRT_QEMU, /* QEMU's own emulation, TCG */
+  CAGMA_VIRT_XEN,
+  CAGMA_VIRT_OTHER,
+} CagmaVirt;
+
+typedef struct {
+  char *name;
+  char *uuid; /* NULL: none yet, as in a definition not yet given to libvirt */
+  int id;     /* -1: not running, or unknown */
+  CagmaVirt virt;
+
+  /* <memory>, and <currentMemory> or, where that is absent or 0, <memory>. Both
+   * include plugged DIMMs, as the argument of virDomainSetMemory does, but also
+   * virtio-mem devices, which that argument does not: a domain with those is
+   * charged for the most they can hold, which errs on the safe side. */
+  uint64_t memory_kib;
+  uint64_t current_kib;
+
+  gboolean balloon; /* there is a balloon device; on Xen there always is */
+  gboolean autodeflate;
+  gboolean free_page_reporting;
+  guint stats_period_s; /* 0: no statistics are collected */
+
+  /* NULL, or why memory that the guest gives back doesn't reach the host, as the
+   * end of a sentence about the domain: "has a passed-through device (hostdev pci
+   * 0000:01:00.0)". Where there are several reasons, the first one found. */
+  char *pinned;
+
+  /* The urn:cagma:memory:1 metadata. Where there is none, or where config_error is
+   * set, config is the defaults. It is fitted to memory_kib in any case. */
+  gboolean has_config;
+  CagmaConfig config;
+  GError *config_error; /* why the metadata, though there, can't be followed */
+} CagmaDomainXml;
+
+/* defaults as in cagma_memory_parse(). len -1: xml ends with a NUL.
+ *
+ * NULL with a CAGMA_XML_ERROR where it is no domain XML, or one without a name or
+ * <memory>, or where a figure in it is nonsense. Mind that libvirt gives Xen's
+ * Domain-0, where Xen sets it no maximum, a <memory> above CAGMA_MAX_KIB: that one is
+ * refused too. Metadata that is wrong is no failure: see config_error.
+ *
+ * Thread-safe. Free with cagma_domain_xml_free(). */
+CagmaDomainXml *cagma_domain_xml_parse(const char *xml, gssize len, const CagmaConfig *defaults,
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* NULL is allowed. */
+void cagma_domain_xml_free(CagmaDomainXml *domain);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CagmaDomainXml, cagma_domain_xml_free)
