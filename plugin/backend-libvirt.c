@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plugin/backend-libvirt.h"
+
+#include <libvirt/libvirt.h>
+
+#include "plugin/libvirt-glue.h"
+#include "plugin/libvirt-ops.h"
+#include "plugin/pool.h"
+#include "xml/memory.h"
+
+/* Pauses between attempts to connect: libvirtd restarts within a second or two. */
+#define RETRY_FIRST_MS 250
+#define RETRY_MAX_MS 30000
+
+#define N_EVENTS 8
+
+/* A connection with its event callbacks. Opened and closed on threads of its own,
+ * since both talk to the daemon; used on the main loop. */
+typedef struct {
+  virConnectPtr conn;
+  int callbacks[N_EVENTS];
+  int n_callbacks;
+  GPtrArray *running;
+} Link;
+
+typedef struct {
+  CagmaBackend backend;
+  int refs; /* the owner's, and one for each thing under way */
+  char *uri;
+  const CagmaListener *listener;
+  void *owner;
+  CagmaPool *pool;
+  Link *link;
+  unsigned retry_ms;
+  guint retry_source;
+  gboolean closed;
+} LibvirtBackend;
+
+static void
+unref(gpointer data)
+{
+  LibvirtBackend *self = data;
+
+  if (!g_atomic_int_dec_and_test(&self->refs))
+    return;
+  g_free(self->uri);
+  g_free(self);
+}
+
+static LibvirtBackend *
+ref(LibvirtBackend *self)
+{
+  g_atomic_int_inc(&self->refs);
+  return self;
+}
+
+static void
+running_free(gpointer data)
+{
+  CagmaRunning *running = data;
+
+  g_free(running->name);
+  g_free(running);
+}
+
+static gpointer
+link_close(gpointer data)
+{
+  Link *link = data;
+
+  for (int i = 0; i < link->n_callbacks; i++)
+    virConnectDomainEventDeregisterAny(link->conn, link->callbacks[i]);
+  virConnectUnregisterCloseCallback(link->conn, NULL);
+  virConnectClose(link->conn);
+  g_ptr_array_unref(link->running);
+  g_free(link);
+  return NULL;
+}
+
+/* On a thread of its own: a daemon that hangs must not hang us. */
+static void
+link_drop(Link *link)
+{
+  if (link)
+    g_thread_unref(g_thread_new("cagma-unlink", link_close, link));
+}
+
+static void
+emit(LibvirtBackend *self, virDomainPtr domain, CagmaEvent *event)
+{
+  if (self->closed || virDomainGetUUIDString(domain, event->uuid) < 0)
+    return;
+  event->name = virDomainGetName(domain);
+  self->listener->event(self->owner, event);
+}
+
+static void
+emit_kind(LibvirtBackend *self, virDomainPtr domain, CagmaEventKind kind)
+{
+  CagmaEvent event = { .kind = kind };
+
+  emit(self, domain, &event);
+}
+
+static int
+on_lifecycle(virConnectPtr conn, virDomainPtr domain, int what, int detail, void *opaque)
+{
+  (void)conn;
+  (void)detail;
+  switch (what) {
+  case VIR_DOMAIN_EVENT_STARTED:
+    emit_kind(opaque, domain, CAGMA_EVENT_STARTED);
+    break;
+  case VIR_DOMAIN_EVENT_SUSPENDED:
+  case VIR_DOMAIN_EVENT_PMSUSPENDED:
+    emit_kind(opaque, domain, CAGMA_EVENT_PAUSED);
+    break;
+  case VIR_DOMAIN_EVENT_RESUMED:
+    emit_kind(opaque, domain, CAGMA_EVENT_RESUMED);
+    break;
+  case VIR_DOMAIN_EVENT_STOPPED:
+  case VIR_DOMAIN_EVENT_CRASHED:
+    emit_kind(opaque, domain, CAGMA_EVENT_STOPPED);
+    break;
+  default:
+    break;
+  }
+  return 0;
+}
+
+static void
+on_reboot(virConnectPtr conn, virDomainPtr domain, void *opaque)
+{
+  (void)conn;
+  emit_kind(opaque, domain, CAGMA_EVENT_REBOOTED);
+}
+
+static void
+on_balloon(virConnectPtr conn, virDomainPtr domain, unsigned long long actual_kib, void *opaque)
+{
+  CagmaEvent event = { .kind = CAGMA_EVENT_BALLOON, .actual_kib = actual_kib };
+
+  (void)conn;
+  emit(opaque, domain, &event);
+}
+
+static void
+on_metadata(virConnectPtr conn, virDomainPtr domain, int type, const char *uri, void *opaque)
+{
+  (void)conn;
+  /* Our own status is no news. */
+  if (type == VIR_DOMAIN_METADATA_ELEMENT && uri && g_str_equal(uri, CAGMA_MEMORY_URI))
+    emit_kind(opaque, domain, CAGMA_EVENT_CHANGED);
+}
+
+static void
+on_agent(virConnectPtr conn, virDomainPtr domain, int state, int reason, void *opaque)
+{
+  (void)conn;
+  (void)state;
+  (void)reason;
+  emit_kind(opaque, domain, CAGMA_EVENT_AGENT);
+}
+
+static void
+on_device_added(virConnectPtr conn, virDomainPtr domain, const char *alias, void *opaque)
+{
+  (void)conn;
+  (void)alias;
+  emit_kind(opaque, domain, CAGMA_EVENT_DEVICE_ADDED);
+}
+
+static void
+on_device_removed(virConnectPtr conn, virDomainPtr domain, const char *alias, void *opaque)
+{
+  (void)conn;
+  (void)alias;
+  emit_kind(opaque, domain, CAGMA_EVENT_CHANGED);
+}
+
+static void
+link_register(Link *link, LibvirtBackend *self)
+{
+  const struct {
+    int id;
+    virConnectDomainEventGenericCallback callback;
+  } wanted[] = {
+    { VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle) },
+    { VIR_DOMAIN_EVENT_ID_REBOOT, VIR_DOMAIN_EVENT_CALLBACK(on_reboot) },
+    { VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_balloon) },
+    { VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_metadata) },
+    { VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent) },
+    { VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device_added) },
+    { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed) },
+  };
+
+  G_STATIC_ASSERT(G_N_ELEMENTS(wanted) <= N_EVENTS);
+  for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
+    /* A driver without some event (Xen has no balloon's) does without it. */
+    int id = virConnectDomainEventRegisterAny(link->conn, NULL, wanted[i].id, wanted[i].callback, ref(self),
+                                              unref);
+
+    if (id >= 0)
+      link->callbacks[link->n_callbacks++] = id;
+    else
+      unref(self);
+  }
+}
+
+static gboolean
+link_list(Link *link, GError **error)
+{
+  virDomainPtr *domains = NULL;
+  int n = virConnectListAllDomains(link->conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+
+  if (n < 0) {
+    cagma_libvirt_error(error, "listing domains");
+    return FALSE;
+  }
+  for (int i = 0; i < n; i++) {
+    CagmaRunning *running = g_new0(CagmaRunning, 1);
+
+    virDomainGetUUIDString(domains[i], running->uuid);
+    running->name = g_strdup(virDomainGetName(domains[i]));
+    running->id = (int)virDomainGetID(domains[i]);
+    g_ptr_array_add(link->running, running);
+    virDomainFree(domains[i]);
+  }
+  free(domains);
+  return TRUE;
+}
+
+typedef struct {
+  LibvirtBackend *self;
+  Link *link;
+  GError *error;
+} Attempt;
+
+static gboolean connect_begin(gpointer user_data);
+
+static void
+retry_later(LibvirtBackend *self)
+{
+  self->retry_source =
+      g_timeout_add_full(G_PRIORITY_DEFAULT, self->retry_ms, connect_begin, ref(self), unref);
+  self->retry_ms = MIN(self->retry_ms * 2, RETRY_MAX_MS);
+}
+
+static gboolean
+drop_lost(gpointer user_data)
+{
+  LibvirtBackend *self = user_data;
+
+  if (self->closed || !self->link)
+    return G_SOURCE_REMOVE;
+  link_drop(g_steal_pointer(&self->link));
+  cagma_pool_reset(self->pool);
+  self->listener->disconnected(self->owner, "the connection to libvirt was lost");
+  retry_later(self);
+  return G_SOURCE_REMOVE;
+}
+
+/* Inside libvirt's own dispatch, so only noted here. */
+static void
+on_close(virConnectPtr conn, int reason, void *opaque)
+{
+  (void)conn;
+  (void)reason;
+  g_idle_add_full(G_PRIORITY_DEFAULT, drop_lost, ref(opaque), unref);
+}
+
+static gboolean
+connect_end(gpointer user_data)
+{
+  Attempt *attempt = user_data;
+  LibvirtBackend *self = attempt->self;
+
+  if (self->closed) {
+    link_drop(attempt->link);
+  } else if (attempt->error) {
+    g_message("%s; trying again in %u ms", attempt->error->message, self->retry_ms);
+    retry_later(self);
+  } else {
+    self->link = attempt->link;
+    self->retry_ms = RETRY_FIRST_MS;
+    self->listener->connected(self->owner, self->link->running);
+    if (virConnectIsAlive(self->link->conn) != 1)
+      g_idle_add_full(G_PRIORITY_DEFAULT, drop_lost, ref(self), unref);
+  }
+  g_clear_error(&attempt->error);
+  unref(self);
+  g_free(attempt);
+  return G_SOURCE_REMOVE;
+}
+
+static gpointer
+connect_run(gpointer data)
+{
+  Attempt *attempt = data;
+  virConnectPtr conn = cagma_libvirt_open(attempt->self->uri, &attempt->error);
+
+  if (conn) {
+    Link *link = g_new0(Link, 1);
+
+    link->conn = conn;
+    link->running = g_ptr_array_new_with_free_func(running_free);
+    attempt->link = link;
+    virConnectRegisterCloseCallback(conn, on_close, ref(attempt->self), unref);
+    /* Events first, then the list, so that nothing falls in between. */
+    link_register(link, attempt->self);
+    if (!link_list(link, &attempt->error)) {
+      link_close(link);
+      attempt->link = NULL;
+    }
+  }
+  g_idle_add_full(G_PRIORITY_DEFAULT, connect_end, attempt, NULL);
+  return NULL;
+}
+
+static gboolean
+connect_begin(gpointer user_data)
+{
+  LibvirtBackend *self = user_data;
+  Attempt *attempt;
+
+  self->retry_source = 0;
+  if (self->closed)
+    return G_SOURCE_REMOVE;
+  attempt = g_new0(Attempt, 1);
+  attempt->self = ref(self);
+  g_thread_unref(g_thread_new("cagma-connect", connect_run, attempt));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+completed(void *owner, CagmaRequest *request)
+{
+  LibvirtBackend *self = owner;
+
+  self->listener->completed(self->owner, request);
+}
+
+static void
+backend_open(CagmaBackend *backend, const CagmaListener *listener, void *owner)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  self->listener = listener;
+  self->owner = owner;
+  self->pool = cagma_pool_new(self->uri, cagma_libvirt_work, completed, self);
+  connect_begin(self);
+}
+
+static void
+backend_submit(CagmaBackend *backend, CagmaRequest *request)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  cagma_pool_push(self->pool, request);
+}
+
+static void
+backend_close(CagmaBackend *backend)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  self->closed = TRUE;
+  if (self->retry_source)
+    g_source_remove(self->retry_source);
+  g_clear_pointer(&self->pool, cagma_pool_free);
+  link_drop(g_steal_pointer(&self->link));
+  unref(self);
+}
+
+CagmaBackend *
+cagma_backend_libvirt_new(const char *uri)
+{
+  LibvirtBackend *self = g_new0(LibvirtBackend, 1);
+
+  self->refs = 1;
+  self->uri = g_strdup(uri);
+  self->retry_ms = RETRY_FIRST_MS;
+  self->backend = (CagmaBackend){ .open = backend_open, .submit = backend_submit, .close = backend_close };
+  return &self->backend;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* cagmactl's commands. Each returns the exit status. */
+
+#define CAGMA_EXIT_OK 0
+#define CAGMA_EXIT_FAILED 1 /* what was asked for isn't so: no such domain, an invalid file */
+#define CAGMA_EXIT_USAGE 2
+#define CAGMA_EXIT_NO_DAEMON 3
+
+typedef struct {
+  const char *run_dir;
+  gboolean json;
+  gboolean color;   /* stdout is a terminal that wants colour */
+  int interval_ms;  /* top */
+  int count;        /* top; 0: for ever */
+  const char *caption; /* top: a file */
+} CagmaCtl;
+
+int cagma_ctl_status(const CagmaCtl *ctl, int argc, char **argv);
+int cagma_ctl_explain(const CagmaCtl *ctl, int argc, char **argv);
+int cagma_ctl_top(const CagmaCtl *ctl, int argc, char **argv);
+int cagma_ctl_check(const CagmaCtl *ctl, int argc, char **argv);

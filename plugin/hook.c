@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <gio/gio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "plugin/bus.h"
+#include "plugin/cagma-dbus.h"
+#include "plugin/conf.h"
+#include "xml/domain.h"
+
+/* The libvirt hook: NAME OPERATION SUBOPERATION EXTRA, the domain's XML on stdin.
+ * libvirt holds the domain's lock and waits, without limit, so the whole of it is
+ * over in a second, and it never calls libvirt. Prints nothing on stdout: in some
+ * operations that would replace the XML. */
+
+#define TIME_LIMIT_S 1
+#define XML_MAX_BYTES (4 * 1024 * 1024)
+
+static void
+complain(const char *name, const char *message)
+{
+  g_printerr("cagma: domain %s: %s\n", name, message);
+  syslog(LOG_WARNING, "domain %s: %s", name, message);
+}
+
+/* Balancing goes on without the hook; a start that hangs doesn't. */
+static void
+on_time_up(int signal_number)
+{
+  static const char message[] = "cagma: no answer within 1 s; the domain starts without\n";
+  ssize_t unused = write(STDERR_FILENO, message, sizeof message - 1);
+
+  (void)signal_number;
+  (void)unused;
+  _exit(EXIT_SUCCESS);
+}
+
+static void
+limit_time(void)
+{
+  struct itimerval limit = { .it_value = { .tv_sec = TIME_LIMIT_S } };
+  struct sigaction action = { .sa_handler = on_time_up };
+
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, &limit, NULL);
+}
+
+static char *
+read_xml(GError **error)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  char buffer[8192];
+  ssize_t n;
+
+  while ((n = read(STDIN_FILENO, buffer, sizeof buffer)) != 0) {
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0) {
+      g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "reading its XML: %s", g_strerror(errno));
+      return NULL;
+    }
+    if (text->len + (size_t)n > XML_MAX_BYTES) {
+      g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "its XML is larger than %d bytes", XML_MAX_BYTES);
+      return NULL;
+    }
+    g_string_append_len(text, buffer, n);
+  }
+  return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static gboolean
+tell_daemon(const CagmaDomainXml *domain, gboolean begins, GError **error)
+{
+  const char *run_dir = g_getenv("CAGMA_RUN_DIR");
+  g_autofree char *address = cagma_bus_control_address(run_dir ? run_dir : CAGMA_RUN_DIR);
+  g_autoptr(GDBusConnection) connection = NULL;
+  g_autoptr(CagmaControl1) control = NULL;
+
+  connection = g_dbus_connection_new_for_address_sync(address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL,
+                                                      NULL, error);
+  if (!connection)
+    return FALSE;
+  control = cagma_control1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_NONE, NULL, CAGMA_BUS_PATH, NULL, error);
+  if (!control)
+    return FALSE;
+  if (begins)
+    return cagma_control1_call_expect_sync(control, domain->name, domain->uuid, domain->memory_kib, NULL, error);
+  return cagma_control1_call_expect_no_more_sync(control, domain->uuid, NULL, error);
+}
+
+static CagmaConf *
+load_conf(const char *name)
+{
+  const char *path = g_getenv("CAGMA_CONFIG");
+  g_autoptr(GError) error = NULL;
+  CagmaConf *conf = cagma_conf_load(path ? path : CAGMA_CONF_PATH, FALSE, &error);
+
+  if (conf)
+    return conf;
+  complain(name, error->message);
+  return cagma_conf_new();
+}
+
+/* FALSE where the domain mustn't start. */
+static gboolean
+prepare(const char *name, const CagmaDomainXml *domain, gboolean strict)
+{
+  if (!domain->config_error)
+    return TRUE;
+  complain(name, domain->config_error->message);
+  return !strict;
+}
+
+int
+main(int argc, char **argv)
+{
+  const char *name = argc > 1 ? argv[1] : NULL;
+  const char *operation = argc > 2 ? argv[2] : "";
+  gboolean begins = g_str_equal(operation, "prepare");
+  gboolean ends = g_str_equal(operation, "release");
+  g_autoptr(CagmaConf) conf = NULL;
+  g_autoptr(CagmaDomainXml) domain = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *xml = NULL;
+
+  if (!name) {
+    g_printerr("usage: cagma-hook NAME OPERATION SUBOPERATION EXTRA <domain.xml\n"
+               "libvirt runs it; see cagma-hook(8)\n");
+    return 2;
+  }
+  limit_time();
+  openlog("cagma-hook", LOG_PID, LOG_DAEMON);
+  if (!begins && !ends)
+    return EXIT_SUCCESS;
+
+  conf = load_conf(name);
+  xml = read_xml(&error);
+  if (xml)
+    domain = cagma_domain_xml_parse(xml, -1, &conf->defaults, &error);
+  if (!domain) {
+    complain(name, error->message);
+    return EXIT_SUCCESS;
+  }
+  if (begins && !prepare(name, domain, conf->hook_strict))
+    return EXIT_FAILURE;
+
+  /* No daemon is no misfortune worth a line for each start. */
+  if (domain->uuid && !tell_daemon(domain, begins, &error) && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) &&
+      !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED))
+    complain(name, error->message);
+  return EXIT_SUCCESS;
+}

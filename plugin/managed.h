@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "plugin/backend.h"
+#include "plugin/conf.h"
+#include "policy/domain.h"
+#include "policy/plan.h"
+#include "xml/domain.h"
+
+/* A domain as the manager knows it: the policy's view, what its XML said, and what
+ * is under way with it. */
+typedef struct {
+  CagmaDomain policy; /* stays where it is: CagmaHost points to it */
+  char uuid[CAGMA_UUID_SIZE];
+  char *name;
+  int id;
+
+  CagmaDomainXml *xml; /* NULL: not described yet */
+  gboolean begins;     /* it began to run under our eyes: its balloon's target is the XML's */
+  gboolean paused;
+  gboolean busy; /* a job runs on it */
+  char *hold;    /* policy.hold points here */
+
+  /* Requests. */
+  unsigned wanted; /* bits, 1 << CagmaRequestKind */
+  unsigned in_flight; /* the tag of the one under way; 0: none */
+  gboolean awaited; /* by the round of samples */
+  int64_t occupied_since_us;
+  unsigned stats_period_s; /* asked for by us; 0: not */
+  gboolean stats_period_due;
+  uint64_t previous_target_kib;
+
+  /* What was decided last, and what is told of it. */
+  CagmaDecision decision;
+  gboolean decided;
+  int64_t change_kib;
+  char *changed; /* ISO 8601, UTC */
+  gboolean status_written;
+  int64_t status_us;
+  CagmaState status_state;
+  CagmaWhy status_why;
+  uint64_t status_target_kib;
+  uint64_t status_guarantee_kib;
+  uint64_t status_limit_kib;
+  uint64_t would_kib; /* dry run: what was last said */
+} CagmaManaged;
+
+CagmaManaged *cagma_managed_new(const char *uuid, const char *name, int id, int64_t now_us);
+void cagma_managed_free(CagmaManaged *managed);
+
+/* Takes over a description; xml is transferred. Keeps what was learned. */
+void cagma_managed_describe(CagmaManaged *managed, CagmaDomainXml *xml, gboolean paused,
+                            const CagmaConf *conf);
+
+/* Sets policy.hold from what is known: the first reason there is. */
+void cagma_managed_update_hold(CagmaManaged *managed);
+
+/* TRUE where a configuration exists that can't be followed. */
+gboolean cagma_managed_is_invalid(const CagmaManaged *managed);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+#include "plugin/backend.h"
+
+/* Workers that carry out requests, a libvirt connection each. A call into libvirt
+ * can't be cancelled: a QEMU that hangs keeps its caller, one of the connection's
+ * five request slots and one of libvirtd's twenty workers until it goes on. So a
+ * worker past its request's deadline is abandoned together with its connection,
+ * and another takes its place. */
+
+/* libvirtd serves 5 requests of a connection and has 20 workers (its defaults);
+ * other clients need some too. */
+#define CAGMA_POOL_WORKERS 4
+/* Hung domains hold at most this many workers beyond these; a domain that holds
+ * one is asked nothing more, so 12 + 3 hung at once are borne. Beyond that,
+ * requests wait until one goes on. */
+#define CAGMA_POOL_ABANDONED_MAX 12
+
+/* Carries out the request on the worker's own connection; may take long. Runs on a
+ * worker: it must touch nothing but its arguments. domains: that connection's
+ * virDomainPtr by UUID, the worker's own. */
+typedef void (*CagmaPoolWork)(virConnectPtr conn, GHashTable *domains, CagmaRequest *request);
+
+/* A request is done, on the main loop. */
+typedef void (*CagmaPoolDone)(void *owner, CagmaRequest *request);
+
+typedef struct CagmaPool CagmaPool;
+
+CagmaPool *cagma_pool_new(const char *uri, CagmaPoolWork work, CagmaPoolDone done, void *owner);
+
+/* Takes the request, and gives it back through done, once. */
+void cagma_pool_push(CagmaPool *pool, CagmaRequest *request);
+
+/* The daemon is gone: what waits is given back as LOST, and connections are
+ * opened anew when next needed. */
+void cagma_pool_reset(CagmaPool *pool);
+
+/* Nothing is called back any more. Workers end by themselves, those that hang when
+ * they go on. */
+void cagma_pool_free(CagmaPool *pool);
