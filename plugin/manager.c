@@ -365,6 +365,9 @@ act(CagmaManager *manager, const CagmaStep *step, int64_t now_us)
       g_message("%s: would set %" PRIu64 " MiB → %" PRIu64 " MiB: %s", managed->name, from_kib / 1024,
                 step->target_kib / 1024, reason);
     managed->would_kib = step->target_kib;
+    /* Making a target known changes nothing; without it nothing else is decided. */
+    if (step->target_kib == managed->policy.actual_kib)
+      cagma_domain_set(&managed->policy, step->target_kib, now_us);
     return;
   }
   /* A move that couldn't be known again after a crash isn't made. */
