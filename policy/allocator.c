@@ -8,7 +8,6 @@ __extension__ typedef unsigned __int128 Wide;
 
 /* λ, what each share is worth, in 1/1024 KiB. */
 #define LEVEL_ONE 1024
-#define LEVEL_MAX (CAGMA_MAX_KIB * LEVEL_ONE)
 
 /* A domain that can't give keeps what it has, whatever it is entitled to. */
 static uint64_t
@@ -46,20 +45,40 @@ total_at_level(const CagmaClaim *claims, size_t n, uint64_t level)
   return total;
 }
 
-/* The highest level at which the entitlements fit, by bisection: 52 passes
+/* The least level at which everybody has all he asks for. */
+static uint64_t
+highest_level(const CagmaClaim *claims, size_t n)
+{
+  uint64_t highest = 0;
+
+  for (size_t i = 0; i < n; i++) {
+    uint64_t room_kib = cagma_above(ceiling_of(&claims[i]), claims[i].guarantee_kib);
+
+    if (claims[i].shares)
+      highest = cagma_max_kib(highest, room_kib * LEVEL_ONE / claims[i].shares + 1);
+  }
+  return highest;
+}
+
+/* The highest level at which the entitlements fit, by bisection: some 30 passes
  * whatever the number of domains or the shape of their demands. */
 static uint64_t
 fitting_level(const CagmaClaim *claims, size_t n, uint64_t capacity_kib)
 {
-  uint64_t low = 0, high = LEVEL_MAX;
+  uint64_t low = 0, high = highest_level(claims, n);
 
   while (low < high) {
     uint64_t middle = low + (high - low + 1) / 2;
+    uint64_t total_kib = total_at_level(claims, n, middle);
 
-    if (total_at_level(claims, n, middle) <= capacity_kib)
-      low = middle;
-    else
+    if (total_kib > capacity_kib) {
       high = middle - 1;
+      continue;
+    }
+    low = middle;
+    /* What's left is less than a KiB for each. */
+    if (capacity_kib - total_kib < n)
+      break;
   }
   return low;
 }

@@ -271,7 +271,6 @@ plan_shrinks(const CagmaHost *host, CagmaPlan *plan, size_t n_claims, uint64_t m
   }
 }
 
-
 /* What growing to to_kib takes out of what is in hand. */
 static uint64_t
 cost_of(const CagmaDecision *decision, uint64_t to_kib)

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Numbers in MiB, computed by hand. */
+#include "policy/estimator.h"
+#include "policy/units.h"
+
+#define SECONDS(n) ((n)*CAGMA_SECOND_US)
+
+static CagmaDomain
+domain_that_uses(uint64_t used_mib, uint64_t available_mib)
+{
+  CagmaDomain domain;
+
+  cagma_domain_init(&domain, SECONDS(1));
+  domain.max_kib = CAGMA_GIB(8);
+  g_assert_true(cagma_config_fit(&domain.config, domain.max_kib, NULL));
+  domain.has_actual = TRUE;
+  domain.actual_kib = CAGMA_MIB(used_mib + available_mib);
+  domain.has_figures = TRUE;
+  domain.used_kib = CAGMA_MIB(used_mib);
+  domain.available_kib = CAGMA_MIB(available_mib);
+  return domain;
+}
+
+static void
+test_critical(void)
+{
+  static const struct {
+    const char *what;
+    uint64_t used;
+    uint32_t headroom_permille;
+    uint64_t headroom, swap_back;
+    uint32_t rate;
+    uint64_t consumption_per_s;
+    uint64_t critical, demand;
+  } cases[] = {
+    { "10 % of what is used", 1000, 100, 0, 0, 1100, 0, 100, 1100 },
+    { "64 MiB at the least", 500, 100, 0, 0, 1100, 0, 64, 564 },
+    { "a fixed headroom", 1000, 0, 200, 0, 1100, 0, 200, 1200 },
+    { "a fixed headroom of too little", 1000, 0, 10, 0, 1100, 0, 64, 1064 },
+    { "what was swapped back × 1.1", 1000, 100, 0, 300, 1100, 0, 100 + 330, 1430 },
+    { "what was swapped back × 2", 1000, 100, 0, 300, 2000, 0, 100 + 600, 1700 },
+    { "3 s of consumption, where that's more", 1000, 100, 0, 0, 1100, 50, 150, 1150 },
+    { "3 s of consumption, where that's less", 1000, 100, 0, 0, 1100, 20, 100, 1100 },
+    { "consumption of half its size at the most", 1000, 100, 0, 0, 1100, 9000, 550, 1550 },
+    { "never below the guarantee", 50, 100, 0, 0, 1100, 0, 64, 256 },
+    { "never above the limit", 8000, 500, 0, 0, 1100, 0, 4000, 8192 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    CagmaDomain domain = domain_that_uses(cases[i].used, 100);
+    CagmaDemand demand;
+
+    g_test_message("%s", cases[i].what);
+    domain.config.headroom_permille = cases[i].headroom_permille;
+    domain.config.headroom_kib = CAGMA_MIB(cases[i].headroom);
+    domain.config.rate_permille = cases[i].rate;
+    domain.swap_back_kib = CAGMA_MIB(cases[i].swap_back);
+    domain.consumption_kib_per_s = CAGMA_MIB(cases[i].consumption_per_s);
+    cagma_estimate(&domain, SECONDS(3), &demand);
+    g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(cases[i].critical));
+    g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(cases[i].demand));
+  }
+}
+
+static void
+test_without_figures_it_demands_what_it_stands_at(void)
+{
+  CagmaDomain domain = domain_that_uses(1000, 1000);
+  CagmaDemand demand;
+
+  domain.has_figures = FALSE;
+  cagma_estimate(&domain, SECONDS(3), &demand);
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(2000));
+}
+
+static void
+test_static_demands_the_guarantee(void)
+{
+  CagmaDomain domain = domain_that_uses(4000, 100);
+  CagmaDemand demand;
+
+  domain.config.estimator = CAGMA_ESTIMATOR_STATIC;
+  domain.config.guarantee_kib = CAGMA_MIB(700);
+  cagma_estimate(&domain, SECONDS(3), &demand);
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(700));
+}
+
+static void
+test_without_shares_it_demands_no_more_than_it_has(void)
+{
+  CagmaDomain domain = domain_that_uses(1000, 50);
+  CagmaDemand demand;
+
+  domain.config.shares = 0;
+  cagma_estimate(&domain, SECONDS(3), &demand);
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(1050));
+
+  domain.config.guarantee_kib = CAGMA_MIB(2000);
+  cagma_estimate(&domain, SECONDS(3), &demand);
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(2000));
+}
+
+static void
+test_what_a_hurtful_shrink_took_is_demanded_back(void)
+{
+  CagmaDomain domain = domain_that_uses(1000, 500);
+  CagmaDemand demand;
+
+  domain.regain_kib = CAGMA_MIB(3000);
+  cagma_estimate(&domain, SECONDS(3), &demand);
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(3000));
+
+  domain.config.limit_kib = CAGMA_MIB(2500);
+  cagma_estimate(&domain, SECONDS(3), &demand);
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(2500));
+}
+
+static void
+test_wildest_figures_end_at_the_limit(void)
+{
+  CagmaDomain domain = domain_that_uses(1000, 0);
+  CagmaDemand demand;
+
+  domain.used_kib = domain.swap_back_kib = domain.consumption_kib_per_s = CAGMA_MAX_KIB;
+  domain.config.rate_permille = CAGMA_RATE_MAX_PERMILLE;
+  domain.config.headroom_permille = CAGMA_HEADROOM_MAX_PERMILLE;
+  cagma_estimate(&domain, INT64_MAX, &demand);
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_GIB(8));
+  g_assert_cmpuint(demand.foreseen_kib, ==, CAGMA_MIB(500));
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/estimator/critical", test_critical);
+  g_test_add_func("/estimator/no-figures", test_without_figures_it_demands_what_it_stands_at);
+  g_test_add_func("/estimator/static", test_static_demands_the_guarantee);
+  g_test_add_func("/estimator/no-shares", test_without_shares_it_demands_no_more_than_it_has);
+  g_test_add_func("/estimator/regain", test_what_a_hurtful_shrink_took_is_demanded_back);
+  g_test_add_func("/estimator/wildest-figures", test_wildest_figures_end_at_the_limit);
+  return g_test_run();
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "policy/explain.h"
+#include "rig.h"
+
+static void
+assert_says(Rig *rig, size_t index, const char *reason)
+{
+  g_autofree char *said = cagma_explain_reason(&rig->host, &rig->plan, index, rig->now_us);
+
+  g_assert_cmpstr(said, ==, reason);
+}
+
+static void
+test_reasons_of_a_growth_and_of_a_gift(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 2048);
+  rig_add(&rig, 4096, 1024, 0);
+  rig_add(&rig, 4096, 1024, 564);
+  rig_pass(&rig, 3);
+  rig_decide(&rig);
+  assert_says(&rig, 0, "needs 64 MiB more; waits for memory in hand");
+  assert_says(&rig, 1, "gives to others: has 564 MiB available and needs 64 MiB");
+  rig_obey(&rig);
+  rig_pass(&rig, 1);
+  rig_decide(&rig);
+  assert_says(&rig, 0, "has 0 MiB available and needs 64 MiB");
+  rig_clear(&rig);
+}
+
+static void
+test_reason_of_a_hold_is_the_owner_s(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 2048);
+  rig_add(&rig, 4096, 1024, 0)->hold = "is being migrated";
+  rig_decide(&rig);
+  assert_says(&rig, 0, "is being migrated");
+  rig_clear(&rig);
+}
+
+static void
+test_reason_of_silence_tells_since_when(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 2048);
+  rig_add(&rig, 4096, 1024, 500);
+  rig.silent[0] = TRUE;
+  rig_pass(&rig, 42);
+  rig_decide(&rig);
+  assert_says(&rig, 0, "its guest last reported 42 s ago; not shrunk without recent figures");
+  rig_clear(&rig);
+}
+
+/* There's a sentence for each, and none twice but by design. */
+static void
+test_every_reason_has_its_sentence(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 8192);
+  rig_add(&rig, 4096, 1024, 500);
+  rig_pass(&rig, 3);
+  rig_decide(&rig);
+  for (int why = 0; why <= CAGMA_WHY_ENOUGH; why++) {
+    g_autofree char *reason = NULL;
+
+    rig.plan.decisions[0].why = (CagmaWhy)why;
+    reason = cagma_explain_reason(&rig.host, &rig.plan, 0, rig.now_us);
+    g_assert_cmpstr(reason, !=, "unknown");
+    g_assert_cmpstr(reason, !=, "");
+    g_assert_false(g_str_has_suffix(reason, "."));
+    g_assert_null(strchr(reason, '\n'));
+  }
+  rig_clear(&rig);
+}
+
+static void
+test_whole_explanation(void)
+{
+  Rig rig;
+  g_autofree char *text = NULL;
+
+  rig_init(&rig, 8192);
+  rig_add(&rig, 4096, 1024, 10);
+  rig.samples[0].swap_out_kib = CAGMA_MIB(1000);
+  rig_pass(&rig, 1);
+  rig.samples[0].swap_in_kib = CAGMA_MIB(100);
+  rig.domains[0].consumption_kib_per_s = 0;
+  rig_pass(&rig, 1);
+  rig_decide(&rig);
+  text = cagma_explain(&rig.host, &rig.plan, 0, rig.now_us);
+  g_assert_cmpstr(
+      text, ==,
+      "growing: has 10 MiB available and needs 174 MiB.\n"
+      "figures: the balloon leaves it 1024 MiB of 4096 MiB, it uses 1014 MiB and has 10 MiB available (0 s "
+      "ago); "
+      "its process holds 1024 MiB resident; it swaps in 102400 and out 0 KiB/s. It is charged 1024 MiB.\n"
+      "estimator critical: used 1014 MiB + critical 174 MiB (headroom 64 MiB, lately swapped back in 100 MiB "
+      "× "
+      "1.1). Within its guarantee of 256 MiB and limit of 4096 MiB it should have 1188 MiB.\n"
+      "allocator shares: in hand 7168 MiB; memory in hand meets every need. With 1000 shares it is entitled "
+      "to "
+      "1188 MiB.\n"
+      "plan: set it from 1024 MiB to 1188 MiB.\n");
+  rig_clear(&rig);
+}
+
+static void
+test_of_an_unmanaged_domain_there_is_little_to_say(void)
+{
+  Rig rig;
+  g_autofree char *text = NULL;
+
+  rig_init(&rig, 8192);
+  rig_add(&rig, 4096, 1024, 10)->managed = FALSE;
+  rig_decide(&rig);
+  text = cagma_explain(&rig.host, &rig.plan, 0, rig.now_us);
+  g_assert_cmpstr(text, ==, "unmanaged: no configuration for it; its whole memory is counted as taken.\n");
+  rig_clear(&rig);
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/explain/reason/growth-and-gift", test_reasons_of_a_growth_and_of_a_gift);
+  g_test_add_func("/explain/reason/hold", test_reason_of_a_hold_is_the_owner_s);
+  g_test_add_func("/explain/reason/silence", test_reason_of_silence_tells_since_when);
+  g_test_add_func("/explain/reason/every", test_every_reason_has_its_sentence);
+  g_test_add_func("/explain/whole", test_whole_explanation);
+  g_test_add_func("/explain/unmanaged", test_of_an_unmanaged_domain_there_is_little_to_say);
+  return g_test_run();
+}
