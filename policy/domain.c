@@ -156,17 +156,20 @@ count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
   int64_t elapsed_us = now_us - domain->counters_us;
 
   if (domain->has_counters && elapsed_us > 0) {
-    uint64_t swapped_in = 0;
+    uint64_t swapped_in = 0, swapped_out = 0;
 
     if (sample->has & CAGMA_HAS_SWAP) {
       swapped_in = sample->swap_in_kib - domain->swap_in_kib;
       domain->swap_in_kib_per_s = per_second(swapped_in, elapsed_us);
-      domain->swap_out_kib_per_s = per_second(sample->swap_out_kib - domain->swap_out_kib, elapsed_us);
+      swapped_out = sample->swap_out_kib - domain->swap_out_kib;
+      domain->swap_out_kib_per_s = per_second(swapped_out, elapsed_us);
     }
     if (sample->has & CAGMA_HAS_FAULTS)
       domain->faults_per_s = per_second(sample->major_faults - domain->major_faults, elapsed_us);
     domain->swap_back_kib =
         decay(domain->swap_back_kib, elapsed_us, CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_in;
+    domain->pushed_out_kib =
+        decay(domain->pushed_out_kib, elapsed_us, CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_out;
   }
   if (sample->has & CAGMA_HAS_SWAP) {
     domain->swap_in_kib = sample->swap_in_kib;
@@ -175,6 +178,7 @@ count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
   if (sample->has & CAGMA_HAS_FAULTS)
     domain->major_faults = sample->major_faults;
   domain->swap_back_kib = cagma_min_kib(domain->swap_back_kib, cagma_domain_swapped(domain));
+  domain->pushed_out_kib = cagma_min_kib(domain->pushed_out_kib, cagma_domain_swapped(domain));
   domain->counters_us = now_us;
   domain->has_counters = TRUE;
 }

@@ -52,8 +52,8 @@
 #define CAGMA_DISTRUST_SLACK_KIB CAGMA_MIB(128)
 #define CAGMA_DISTRUST_US (30 * CAGMA_SECOND_US)
 
-/* Swap-in counts as memory wanted back for about this long (half-life): a guest
- * that was given memory faults its pages in again for tens of seconds. */
+/* Swap-in and -out count as memory wanted back for about this long (half-life): a
+ * guest that was given memory faults its pages in again for tens of seconds. */
 #define CAGMA_SWAP_BACK_HALF_LIFE_US (10 * CAGMA_SECOND_US)
 
 typedef enum {
@@ -111,6 +111,7 @@ typedef struct {
   gboolean has_block_read;
   int64_t block_read_us;
   uint64_t swap_back_kib;     /* swap-in, decaying */
+  uint64_t pushed_out_kib;    /* swap-out, decaying */
   uint64_t swap_in_kib_per_s; /* over the last interval */
   uint64_t swap_out_kib_per_s;
   uint64_t faults_per_s;

@@ -26,6 +26,8 @@ estimate_critical(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *de
   demand->headroom_kib = cagma_max_kib(headroom_kib, demand->foreseen_kib);
 
   demand->swap_back_kib = domain->swap_back_kib;
+  if (domain->available_kib < headroom_kib)
+    demand->swap_back_kib = cagma_max_kib(demand->swap_back_kib, domain->pushed_out_kib);
   demand->critical_kib =
       cagma_permille(demand->swap_back_kib, domain->config.rate_permille) + demand->headroom_kib;
   demand->demand_kib = domain->used_kib + demand->critical_kib;

@@ -22,7 +22,7 @@
 typedef struct {
   uint64_t used_kib;      /* what the guest holds on to */
   uint64_t available_kib; /* AVM: what it could still take without swapping */
-  uint64_t swap_back_kib; /* what it lately brought back from swap */
+  uint64_t swap_back_kib; /* what of its swapped memory it has lately shown to need */
   uint64_t foreseen_kib;  /* what it will have taken up before memory can arrive */
   uint64_t headroom_kib;
   uint64_t critical_kib; /* CMA: the available memory it needs not to swap */
@@ -36,6 +36,9 @@ typedef struct {
  *     CMA    = rate × swap_back + headroom
  *     target = actual + CMA − AVM = used + CMA
  *   headroom = max(64 MiB, configured, consumption × horizon)
+ *   swap_back = what it lately swapped in; and while it has less available than the
+ *   first two of these, what it lately swapped out, since memory pushed out for lack
+ *   of room will be wanted back before anything of it has been swapped in.
  *
  * static: the guarantee.
  *

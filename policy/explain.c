@@ -120,7 +120,7 @@ explain_demand(GString *text, const CagmaDomain *domain, const CagmaDemand *dema
   else
     g_string_append_printf(text,
                            "used " MIB_FORMAT " + critical " MIB_FORMAT " (headroom " MIB_FORMAT
-                           ", lately swapped back in " MIB_FORMAT " × %u.%u)",
+                           ", lately swapped " MIB_FORMAT " × %u.%u)",
                            mib(demand->used_kib), mib(demand->critical_kib), mib(demand->headroom_kib),
                            mib(demand->swap_back_kib), domain->config.rate_permille / 1000,
                            domain->config.rate_permille % 1000 / 100);

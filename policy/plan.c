@@ -261,6 +261,10 @@ plan_shrinks(const CagmaHost *host, CagmaPlan *plan, size_t n_claims, uint64_t m
 
     if (to_kib >= claim->standing_kib)
       continue;
+    /* So little can't be told from a balloon that didn't move. */
+    if (claim->standing_kib - to_kib <= CAGMA_REACHED_KIB && claim->standing_kib <= limit_kib &&
+        !plan->below_kib)
+      continue;
     if (plan->fit == CAGMA_FIT_TAKE && claim->standing_kib <= limit_kib) {
       if (missing_kib == 0)
         continue;

@@ -214,6 +214,20 @@ test_swap_back_decays_by_half_lives(Fixture *f, gconstpointer data G_GNUC_UNUSED
 }
 
 static void
+test_pushed_out_decays_and_is_bounded_likewise(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  f->sample->swap_out_kib = CAGMA_MIB(800);
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->pushed_out_kib, ==, CAGMA_MIB(800));
+  f->sample->swap_in_kib = CAGMA_MIB(300);
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->pushed_out_kib, ==, CAGMA_MIB(500));
+  rig_pass(&f->rig, 10);
+  g_assert_cmpuint(f->domain->pushed_out_kib, >=, CAGMA_MIB(230));
+  g_assert_cmpuint(f->domain->pushed_out_kib, <=, CAGMA_MIB(300));
+}
+
+static void
 test_swap_back_is_no_more_than_is_swapped_out(Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   f->sample->swap_out_kib = CAGMA_MIB(1000);
@@ -426,6 +440,7 @@ main(int argc, char **argv)
     { "/domain/fresh/moving", test_no_figures_while_the_balloon_moves },
     { "/domain/swap-back/decays", test_swap_back_decays_by_half_lives },
     { "/domain/swap-back/bounded", test_swap_back_is_no_more_than_is_swapped_out },
+    { "/domain/pushed-out", test_pushed_out_decays_and_is_bounded_likewise },
     { "/domain/consumption", test_consumption_counts_what_is_swapped_out_too },
     { "/domain/rates", test_rates_stay_in_bounds },
     { "/domain/stuck/backoff", test_stuck_move_is_withdrawn_and_left_ever_longer },

@@ -63,6 +63,30 @@ test_critical(void)
 }
 
 static void
+test_what_was_pushed_out_counts_while_there_is_no_room(void)
+{
+  static const struct {
+    uint64_t available, swap_back, pushed_out, counts;
+  } cases[] = {
+    { 10, 0, 300, 300 }, /* it ramps: nothing was swapped in yet */
+    { 10, 200, 300, 300 },  { 10, 400, 300, 400 },
+    { 64, 0, 300, 0 }, /* there is room: what was pushed out was idle */
+    { 500, 200, 300, 200 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    CagmaDomain domain = domain_that_uses(500, cases[i].available);
+    CagmaDemand demand;
+
+    domain.swap_back_kib = CAGMA_MIB(cases[i].swap_back);
+    domain.pushed_out_kib = CAGMA_MIB(cases[i].pushed_out);
+    cagma_estimate(&domain, SECONDS(3), &demand);
+    g_assert_cmpuint(demand.swap_back_kib, ==, CAGMA_MIB(cases[i].counts));
+    g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(64) + CAGMA_MIB(cases[i].counts) * 11 / 10);
+  }
+}
+
+static void
 test_without_figures_it_demands_what_it_stands_at(void)
 {
   CagmaDomain domain = domain_that_uses(1000, 1000);
@@ -134,6 +158,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/estimator/critical", test_critical);
+  g_test_add_func("/estimator/pushed-out", test_what_was_pushed_out_counts_while_there_is_no_room);
   g_test_add_func("/estimator/no-figures", test_without_figures_it_demands_what_it_stands_at);
   g_test_add_func("/estimator/static", test_static_demands_the_guarantee);
   g_test_add_func("/estimator/no-shares", test_without_shares_it_demands_no_more_than_it_has);

@@ -92,6 +92,7 @@ test_whole_explanation(void)
   rig_pass(&rig, 1);
   rig.samples[0].swap_in_kib = CAGMA_MIB(100);
   rig.domains[0].consumption_kib_per_s = 0;
+  rig.domains[0].pushed_out_kib = 0;
   rig_pass(&rig, 1);
   rig_decide(&rig);
   text = cagma_explain(&rig.host, &rig.plan, 0, rig.now_us);
@@ -101,7 +102,7 @@ test_whole_explanation(void)
       "figures: the balloon leaves it 1024 MiB of 4096 MiB, it uses 1014 MiB and has 10 MiB available (0 s "
       "ago); "
       "its process holds 1024 MiB resident; it swaps in 102400 and out 0 KiB/s. It is charged 1024 MiB.\n"
-      "estimator critical: used 1014 MiB + critical 174 MiB (headroom 64 MiB, lately swapped back in 100 MiB "
+      "estimator critical: used 1014 MiB + critical 174 MiB (headroom 64 MiB, lately swapped 100 MiB "
       "× "
       "1.1). Within its guarantee of 256 MiB and limit of 4096 MiB it should have 1188 MiB.\n"
       "allocator shares: in hand 7168 MiB; memory in hand meets every need. With 1000 shares it is entitled "
