@@ -16,14 +16,18 @@
 
 /* A connection with its event callbacks. Opened and closed on threads of its own,
  * since both talk to the daemon; used on the main loop. */
+typedef struct LibvirtBackend LibvirtBackend;
+
 typedef struct {
+  LibvirtBackend *self; /* a reference */
+  unsigned number;      /* which one, of those there have been */
   virConnectPtr conn;
   int callbacks[N_EVENTS];
   int n_callbacks;
   GPtrArray *running;
 } Link;
 
-typedef struct {
+struct LibvirtBackend {
   CagmaBackend backend;
   int refs; /* the owner's, and one for each thing under way */
   char *uri;
@@ -31,10 +35,12 @@ typedef struct {
   void *owner;
   CagmaPool *pool;
   Link *link;
+  unsigned last_number;
+  gboolean missed; /* something happened while there was no list to be connected with */
   unsigned retry_ms;
   guint retry_source;
   gboolean closed;
-} LibvirtBackend;
+};
 
 static void
 unref(gpointer data)
@@ -63,6 +69,8 @@ running_free(gpointer data)
   g_free(running);
 }
 
+static void on_close(virConnectPtr conn, int reason, void *opaque);
+
 static gpointer
 link_close(gpointer data)
 {
@@ -70,9 +78,10 @@ link_close(gpointer data)
 
   for (int i = 0; i < link->n_callbacks; i++)
     virConnectDomainEventDeregisterAny(link->conn, link->callbacks[i]);
-  virConnectUnregisterCloseCallback(link->conn, NULL);
+  virConnectUnregisterCloseCallback(link->conn, on_close);
   virConnectClose(link->conn);
   g_ptr_array_unref(link->running);
+  unref(link->self);
   g_free(link);
   return NULL;
 }
@@ -90,6 +99,11 @@ emit(LibvirtBackend *self, virDomainPtr domain, CagmaEvent *event)
 {
   if (self->closed || virDomainGetUUIDString(domain, event->uuid) < 0)
     return;
+  /* The owner doesn't know yet what runs, and the list may be older than this. */
+  if (!self->link) {
+    self->missed = TRUE;
+    return;
+  }
   event->name = virDomainGetName(domain);
   self->listener->event(self->owner, event);
 }
@@ -197,13 +211,13 @@ link_register(Link *link, LibvirtBackend *self)
   G_STATIC_ASSERT(G_N_ELEMENTS(wanted) <= N_EVENTS);
   for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
     /* A driver without some event (Xen has no balloon's) does without it. */
-    int id = virConnectDomainEventRegisterAny(link->conn, NULL, wanted[i].id, wanted[i].callback, ref(self),
-                                              unref);
+    int id =
+        virConnectDomainEventRegisterAny(link->conn, NULL, wanted[i].id, wanted[i].callback, self, unref);
 
-    if (id >= 0)
-      link->callbacks[link->n_callbacks++] = id;
-    else
-      unref(self);
+    if (id < 0)
+      continue;
+    ref(self);
+    link->callbacks[link->n_callbacks++] = id;
   }
 }
 
@@ -211,7 +225,10 @@ static gboolean
 link_list(Link *link, GError **error)
 {
   virDomainPtr *domains = NULL;
-  int n = virConnectListAllDomains(link->conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+  int n;
+
+  g_ptr_array_set_size(link->running, 0);
+  n = virConnectListAllDomains(link->conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 
   if (n < 0) {
     cagma_libvirt_error(error, "listing domains");
@@ -232,6 +249,7 @@ link_list(Link *link, GError **error)
 
 typedef struct {
   LibvirtBackend *self;
+  unsigned number;
   Link *link;
   GError *error;
 } Attempt;
@@ -246,12 +264,28 @@ retry_later(LibvirtBackend *self)
   self->retry_ms = MIN(self->retry_ms * 2, RETRY_MAX_MS);
 }
 
+typedef struct {
+  LibvirtBackend *self;
+  unsigned number;
+} Lost;
+
+static void
+lost_free(gpointer data)
+{
+  Lost *lost = data;
+
+  unref(lost->self);
+  g_free(lost);
+}
+
 static gboolean
 drop_lost(gpointer user_data)
 {
-  LibvirtBackend *self = user_data;
+  Lost *lost = user_data;
+  LibvirtBackend *self = lost->self;
 
-  if (self->closed || !self->link)
+  /* One that was dropped before may still have something to say. */
+  if (self->closed || !self->link || self->link->number != lost->number)
     return G_SOURCE_REMOVE;
   link_drop(g_steal_pointer(&self->link));
   cagma_pool_reset(self->pool);
@@ -260,14 +294,27 @@ drop_lost(gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+static void
+note_lost(const Link *link)
+{
+  Lost *lost = g_new0(Lost, 1);
+
+  lost->self = ref(link->self);
+  lost->number = link->number;
+  g_idle_add_full(G_PRIORITY_DEFAULT, drop_lost, lost, lost_free);
+  /* cppcheck-suppress memleak ; it is the source's */
+}
+
 /* Inside libvirt's own dispatch, so only noted here. */
 static void
 on_close(virConnectPtr conn, int reason, void *opaque)
 {
   (void)conn;
   (void)reason;
-  g_idle_add_full(G_PRIORITY_DEFAULT, drop_lost, ref(opaque), unref);
+  note_lost(opaque);
 }
+
+static gpointer connect_list(gpointer data);
 
 static gboolean
 connect_end(gpointer user_data)
@@ -277,6 +324,10 @@ connect_end(gpointer user_data)
 
   if (self->closed) {
     link_drop(attempt->link);
+  } else if (!attempt->error && self->missed) {
+    self->missed = FALSE;
+    g_thread_unref(g_thread_new("cagma-connect", connect_list, attempt));
+    return G_SOURCE_REMOVE;
   } else if (attempt->error) {
     g_message("%s; trying again in %u ms", attempt->error->message, self->retry_ms);
     retry_later(self);
@@ -285,7 +336,7 @@ connect_end(gpointer user_data)
     self->retry_ms = RETRY_FIRST_MS;
     self->listener->connected(self->owner, self->link->running);
     if (virConnectIsAlive(self->link->conn) != 1)
-      g_idle_add_full(G_PRIORITY_DEFAULT, drop_lost, ref(self), unref);
+      note_lost(self->link);
   }
   g_clear_error(&attempt->error);
   unref(self);
@@ -294,27 +345,39 @@ connect_end(gpointer user_data)
 }
 
 static gpointer
+connect_list(gpointer data)
+{
+  Attempt *attempt = data;
+
+  if (!link_list(attempt->link, &attempt->error))
+    link_close(g_steal_pointer(&attempt->link));
+  g_idle_add_full(G_PRIORITY_DEFAULT, connect_end, attempt, NULL);
+  return NULL;
+}
+
+static gpointer
 connect_run(gpointer data)
 {
   Attempt *attempt = data;
   virConnectPtr conn = cagma_libvirt_open(attempt->self->uri, &attempt->error);
+  Link *link;
 
-  if (conn) {
-    Link *link = g_new0(Link, 1);
-
-    link->conn = conn;
-    link->running = g_ptr_array_new_with_free_func(running_free);
-    attempt->link = link;
-    virConnectRegisterCloseCallback(conn, on_close, ref(attempt->self), unref);
-    /* Events first, then the list, so that nothing falls in between. */
-    link_register(link, attempt->self);
-    if (!link_list(link, &attempt->error)) {
-      link_close(link);
-      attempt->link = NULL;
-    }
+  if (!conn) {
+    g_idle_add_full(G_PRIORITY_DEFAULT, connect_end, attempt, NULL);
+    return NULL;
   }
-  g_idle_add_full(G_PRIORITY_DEFAULT, connect_end, attempt, NULL);
-  return NULL;
+  link = g_new0(Link, 1);
+  link->self = ref(attempt->self);
+  link->number = attempt->number;
+  link->conn = conn;
+  link->running = g_ptr_array_new_with_free_func(running_free);
+  attempt->link = link;
+  /* The link outlives its callback, which drivers inside the process never free. */
+  virConnectRegisterCloseCallback(conn, on_close, link, NULL);
+  /* Events first, then the list; if one comes before the list is taken over, another
+   * list is made, so that nothing falls in between. */
+  link_register(link, attempt->self);
+  return connect_list(attempt);
 }
 
 static gboolean
@@ -328,6 +391,8 @@ connect_begin(gpointer user_data)
     return G_SOURCE_REMOVE;
   attempt = g_new0(Attempt, 1);
   attempt->self = ref(self);
+  attempt->number = ++self->last_number;
+  self->missed = FALSE;
   g_thread_unref(g_thread_new("cagma-connect", connect_run, attempt));
   return G_SOURCE_REMOVE;
 }

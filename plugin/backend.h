@@ -39,12 +39,14 @@ typedef struct {
   char *status_xml;        /* STATUS; NULL: remove it */
   unsigned stats_period_s; /* DESCRIBE: to be set where managed domains have none; 0: leave */
   gboolean block_reads;    /* SAMPLE: block reads too */
+  gboolean jobs;           /* SAMPLE: BUSY where a job runs, although its figures could be had */
   int64_t deadline_us;     /* how long it may take */
   /* out */
   CagmaOutcome outcome;
   GError *error;
   CagmaSample sample;
   char *xml;
+  uint64_t max_kib; /* DESCRIBE: its <memory> where that is known, whatever the outcome; or 0 */
   gboolean paused;
   gboolean stats_period_set;
 } CagmaRequest;

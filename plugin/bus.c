@@ -19,7 +19,6 @@ typedef struct {
   GDBusInterfaceSkeleton *skeleton;
   GHashTable *peers;
   char *path;
-  gboolean root_only;
 } Door;
 
 struct CagmaBus {
@@ -87,7 +86,8 @@ on_expect(CagmaControl1 *skeleton, GDBusMethodInvocation *call, const char *name
   CagmaBus *bus = user_data;
 
   if (!g_uuid_string_is_valid(uuid)) {
-    g_dbus_method_invocation_return_error(call, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "not a UUID: '%s'", uuid);
+    g_dbus_method_invocation_return_error(call, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "not a UUID: '%s'",
+                                          uuid);
     return TRUE;
   }
   cagma_manager_expect(bus->manager, uuid, name, memory_kib);
@@ -105,16 +105,31 @@ on_expect_no_more(CagmaControl1 *skeleton, GDBusMethodInvocation *call, const ch
   return TRUE;
 }
 
+static gsize
+size_of(GDBusMessage *message)
+{
+  g_autofree guchar *fields = g_dbus_message_get_header_fields(message);
+  GVariant *body = g_dbus_message_get_body(message);
+  gsize size = body ? g_variant_get_size(body) : 0;
+
+  for (const guchar *field = fields; *field != G_DBUS_MESSAGE_HEADER_FIELD_INVALID; field++)
+    size += g_variant_get_size(g_dbus_message_get_header(message, *field));
+  return size;
+}
+
 /* On GDBus's own thread. */
 static GDBusMessage *
 refuse_large(GDBusConnection *connection, GDBusMessage *message, gboolean incoming, gpointer user_data)
 {
-  GVariant *body = g_dbus_message_get_body(message);
+  gsize size;
 
   (void)user_data;
-  if (!incoming || !body || g_variant_get_size(body) <= CAGMA_BUS_MESSAGE_MAX)
+  if (!incoming)
     return message;
-  g_warning("a message of %" G_GSIZE_FORMAT " bytes is too large; its sender is cut off", g_variant_get_size(body));
+  size = size_of(message);
+  if (size <= CAGMA_BUS_MESSAGE_MAX)
+    return message;
+  g_warning("a message of %" G_GSIZE_FORMAT " bytes is too large; its sender is cut off", size);
   g_dbus_connection_close(connection, NULL, NULL, NULL);
   g_object_unref(message);
   return NULL;
@@ -128,17 +143,18 @@ is_external(GDBusAuthObserver *observer, const char *mechanism, gpointer user_da
   return g_str_equal(mechanism, "EXTERNAL");
 }
 
+/* On a thread of GDBus's, and perhaps after the door was closed. */
 static gboolean
 is_allowed(GDBusAuthObserver *observer, GIOStream *stream, GCredentials *credentials, gpointer user_data)
 {
-  Door *door = user_data;
+  gboolean root_only = GPOINTER_TO_INT(user_data);
   uid_t uid;
 
   (void)observer;
   (void)stream;
   if (!credentials)
     return FALSE;
-  if (!door->root_only)
+  if (!root_only)
     return TRUE;
   uid = g_credentials_get_unix_user(credentials, NULL);
   return uid != (uid_t)-1 && (uid == 0 || uid == geteuid());
@@ -162,6 +178,11 @@ on_new_connection(GDBusServer *server, GDBusConnection *connection, gpointer use
   g_autoptr(GError) error = NULL;
 
   (void)server;
+  /* One that began with nonsense is over before it came here, and said so. */
+  if (g_dbus_connection_is_closed(connection)) {
+    g_io_stream_close(g_dbus_connection_get_stream(connection), NULL, NULL);
+    return FALSE;
+  }
   if (g_hash_table_size(door->peers) >= CAGMA_BUS_PEERS_MAX) {
     g_warning("%s: more than %d connections; one is refused", door->path, CAGMA_BUS_PEERS_MAX);
     return FALSE;
@@ -185,12 +206,12 @@ door_open(Door *door, const char *run_dir, const char *name, GDBusInterfaceSkele
   mode_t before;
 
   door->path = g_build_filename(run_dir, name, NULL);
-  door->root_only = root_only;
   door->skeleton = skeleton;
   door->peers = g_hash_table_new_full(NULL, NULL, g_object_unref, NULL);
   door->observer = g_dbus_auth_observer_new();
-  g_signal_connect(door->observer, "allow-mechanism", G_CALLBACK(is_external), door);
-  g_signal_connect(door->observer, "authorize-authenticated-peer", G_CALLBACK(is_allowed), door);
+  g_signal_connect(door->observer, "allow-mechanism", G_CALLBACK(is_external), NULL);
+  g_signal_connect(door->observer, "authorize-authenticated-peer", G_CALLBACK(is_allowed),
+                   GINT_TO_POINTER(root_only));
 
   g_unlink(door->path);
   /* Nobody gets in between its creation and its permissions. */
@@ -209,6 +230,8 @@ door_close(Door *door)
 {
   if (door->server) {
     g_dbus_server_stop(door->server);
+    /* One that was let in already may still be on its way to the main loop. */
+    g_signal_handlers_disconnect_by_data(door->server, door);
     g_unlink(door->path);
   }
   if (door->peers) {

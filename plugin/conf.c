@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "policy/units.h"
+#include "xml/error.h"
 #include "xml/size.h"
 
-G_DEFINE_QUARK(cagma - conf - error - quark, cagma_conf_error)
+G_DEFINE_QUARK(cagma_conf_error_quark, cagma_conf_error)
 
 #define CONF_MAX_BYTES (64 * 1024)
 
@@ -16,6 +17,9 @@ G_DEFINE_QUARK(cagma - conf - error - quark, cagma_conf_error)
 #define MAX_PERIOD_US (3600 * CAGMA_SECOND_US)
 /* MOM calls a host with less than 5 % free critical. */
 #define DEFAULT_RESERVE_PERMILLE 50
+/* What one guest takes up in a second or two before its neighbours have given: 1 GiB
+ * on a host of 64 GiB. */
+#define DEFAULT_POOL_PERMILLE 20
 
 typedef gboolean (*Setter)(CagmaConf *conf, const char *value, GError **error);
 
@@ -104,7 +108,9 @@ set_budget(CagmaConf *conf, const char *value, GError **error)
     return TRUE;
   }
   conf->budget = CAGMA_BUDGET_FIXED;
-  return cagma_size_from_string(value, &conf->budget_kib, error);
+  if (!cagma_size_from_string(value, &conf->budget_kib, error))
+    return FALSE;
+  return conf->budget_kib > 0 || bad_value(error, "auto, or a size above 0");
 }
 
 static gboolean
@@ -114,6 +120,15 @@ set_reserve(CagmaConf *conf, const char *value, GError **error)
   conf->reserve_kib = 0;
   return parse_percent(value, 90, &conf->reserve_permille) ||
          cagma_size_from_string(value, &conf->reserve_kib, error);
+}
+
+static gboolean
+set_pool(CagmaConf *conf, const char *value, GError **error)
+{
+  conf->pool_permille = 0;
+  conf->pool_kib = 0;
+  return parse_percent(value, 90, &conf->pool_permille) ||
+         cagma_size_from_string(value, &conf->pool_kib, error);
 }
 
 static gboolean
@@ -144,8 +159,15 @@ set_overhead(CagmaConf *conf, const char *value, GError **error)
 static gboolean
 set_policy(CagmaConf *conf, const char *value, GError **error)
 {
-  (void)conf;
-  return !strcmp(value, "cagma") || bad_value(error, "cagma");
+  if (!strcmp(value, "cagma"))
+    conf->policy = CAGMA_POLICY_CAGMA;
+  else if (!strcmp(value, "cagma-classic"))
+    conf->policy = CAGMA_POLICY_CLASSIC;
+  else
+    return bad_value(error, "cagma or cagma-classic");
+  conf->defaults.source =
+      conf->policy == CAGMA_POLICY_CLASSIC ? CAGMA_SOURCE_MAX : CAGMA_SOURCE_DEFICIT;
+  return TRUE;
 }
 
 static gboolean
@@ -213,6 +235,7 @@ static const struct {
   { "host", "uri", set_uri },
   { "host", "budget", set_budget },
   { "host", "reserve", set_reserve },
+  { "host", "pool", set_pool },
   { "host", "period", set_period },
   { "host", "surplus", set_surplus },
   { "host", "overhead", set_overhead },
@@ -251,7 +274,9 @@ read_key(CagmaConf *conf, GKeyFile *file, const char *group, const char *key, GE
   g_autofree char *value = NULL;
 
   if (!set) {
-    g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_UNKNOWN, "[%s] has no key '%s'", group, key);
+    g_autofree char *shown = cagma_printable(key, CAGMA_QUOTE_CHARS);
+
+    g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_UNKNOWN, "[%s] has no key '%s'", group, shown);
     return FALSE;
   }
   value = g_key_file_get_string(file, group, key, error);
@@ -259,7 +284,9 @@ read_key(CagmaConf *conf, GKeyFile *file, const char *group, const char *key, GE
     return FALSE;
   g_strstrip(value);
   if (!set(conf, value, error)) {
-    g_prefix_error(error, "[%s] %s='%s': ", group, key, value);
+    g_autofree char *shown = cagma_printable(value, CAGMA_QUOTE_CHARS);
+
+    g_prefix_error(error, "[%s] %s='%s': ", group, key, shown);
     return FALSE;
   }
   return TRUE;
@@ -271,7 +298,9 @@ read_group(CagmaConf *conf, GKeyFile *file, const char *group, GError **error)
   g_auto(GStrv) names = NULL;
 
   if (!group_is_known(group)) {
-    g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_UNKNOWN, "no such group: [%s]", group);
+    g_autofree char *shown = cagma_printable(group, CAGMA_QUOTE_CHARS);
+
+    g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_UNKNOWN, "no such group: [%s]", shown);
     return FALSE;
   }
   names = g_key_file_get_keys(file, group, NULL, error);
@@ -291,8 +320,10 @@ cagma_conf_new(void)
   conf->uri = g_strdup("qemu:///system");
   conf->budget = CAGMA_BUDGET_AUTO;
   conf->reserve_permille = DEFAULT_RESERVE_PERMILLE;
+  conf->pool_permille = DEFAULT_POOL_PERMILLE;
   conf->period_us = DEFAULT_PERIOD_US;
   conf->surplus = CAGMA_SURPLUS_LEAVE;
+  conf->policy = CAGMA_POLICY_CAGMA;
   conf->overhead_auto = TRUE;
   cagma_config_init(&conf->defaults);
   return conf;

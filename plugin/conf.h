@@ -20,6 +20,9 @@ typedef struct {
   uint32_t reserve_permille; /* of the budget, or of the host's memory with budget auto */
   int64_t period_us;
   CagmaSurplus surplus;
+  CagmaPolicy policy;     /* sets defaults.source as well */
+  uint64_t pool_kib;      /* where pool_permille is 0 */
+  uint32_t pool_permille; /* as reserve_permille */
   gboolean overhead_auto; /* a figure by the kind of virtual machine */
   uint64_t overhead_kib;
   /* [defaults] */

@@ -6,6 +6,7 @@
 #include "plugin/conf.h"
 #include "plugin/ctl.h"
 #include "xml/domain.h"
+#include "xml/error.h"
 #include "xml/memory.h"
 #include "xml/status.h"
 
@@ -13,6 +14,8 @@
  * element tells; what isn't XML is a cagmad.conf. */
 
 #define FILE_MAX_BYTES (4 * 1024 * 1024)
+/* What is wrong with a file is told in its own words, whatever they are. */
+#define MESSAGE_MAX_CHARS 1000
 
 /* The local name of the root element, without reading further. */
 static char *
@@ -132,7 +135,7 @@ check_file(const char *path, const char **kind, GError **error)
 }
 
 static void
-add_json(JsonBuilder *builder, const char *path, const char *kind, const GError *error)
+add_json(JsonBuilder *builder, const char *path, const char *kind, const char *message)
 {
   json_builder_begin_object(builder);
   json_builder_set_member_name(builder, "file");
@@ -140,10 +143,10 @@ add_json(JsonBuilder *builder, const char *path, const char *kind, const GError 
   json_builder_set_member_name(builder, "kind");
   json_builder_add_string_value(builder, kind);
   json_builder_set_member_name(builder, "valid");
-  json_builder_add_boolean_value(builder, error == NULL);
-  if (error) {
+  json_builder_add_boolean_value(builder, message == NULL);
+  if (message) {
     json_builder_set_member_name(builder, "error");
-    json_builder_add_string_value(builder, error->message);
+    json_builder_add_string_value(builder, message);
   }
   json_builder_end_object(builder);
 }
@@ -161,16 +164,20 @@ cagma_ctl_check(const CagmaCtl *ctl, int argc, char **argv)
   json_builder_begin_array(builder);
   for (int i = 0; i < argc; i++) {
     g_autoptr(GError) error = NULL;
+    g_autofree char *path = g_filename_display_name(argv[i]);
+    g_autofree char *message = NULL;
     const char *kind;
 
-    if (!check_file(argv[i], &kind, &error))
+    if (!check_file(argv[i], &kind, &error)) {
       status = CAGMA_EXIT_FAILED;
+      message = cagma_printable(error->message, MESSAGE_MAX_CHARS);
+    }
     if (ctl->json)
-      add_json(builder, argv[i], kind, error);
-    else if (error)
-      g_printerr("%s: %s: %s\n", argv[i], kind, error->message);
+      add_json(builder, path, kind, message);
+    else if (message)
+      g_printerr("%s: %s: %s\n", path, kind, message);
     else
-      g_print("%s: valid (%s)\n", argv[i], kind);
+      g_print("%s: valid (%s)\n", path, kind);
   }
   json_builder_end_array(builder);
   if (ctl->json) {

@@ -17,9 +17,10 @@ say_no_daemon(const char *run_dir, const GError *error)
     g_printerr("cagmactl: %s/status: permission denied; be root or in the group libvirt\n", run_dir);
   else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) ||
            g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED))
-    g_printerr("cagmactl: cagmad isn't running (nothing answers at %s/status); start it with 'systemctl start "
-               "cagmad'\n",
-               run_dir);
+    g_printerr(
+        "cagmactl: cagmad isn't running (nothing answers at %s/status); start it with 'systemctl start "
+        "cagmad'\n",
+        run_dir);
   else
     g_printerr("cagmactl: %s/status: %s\n", run_dir, error->message);
   return CAGMA_EXIT_NO_DAEMON;
@@ -33,10 +34,11 @@ cagma_ctl_connect(const CagmaCtl *ctl, int *status)
   g_autoptr(GError) error = NULL;
   CagmaStatus1 *daemon = NULL;
 
-  connection = g_dbus_connection_new_for_address_sync(address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL,
-                                                      NULL, &error);
+  connection = g_dbus_connection_new_for_address_sync(address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
+                                                      NULL, NULL, &error);
   if (connection)
-    daemon = cagma_status1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_NONE, NULL, CAGMA_BUS_PATH, NULL, &error);
+    daemon = cagma_status1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES, NULL,
+                                          CAGMA_BUS_PATH, NULL, &error);
   if (!daemon) {
     *status = say_no_daemon(ctl->run_dir, error);
     return NULL;
@@ -61,7 +63,8 @@ cagma_ctl_get_host(CagmaStatus1 *daemon, int *status)
 static gint
 by_name(gconstpointer a, gconstpointer b)
 {
-  return strcmp(cagma_ctl_text(*(GVariant *const *)a, "name", ""), cagma_ctl_text(*(GVariant *const *)b, "name", ""));
+  return strcmp(cagma_ctl_text(*(GVariant *const *)a, "name", ""),
+                cagma_ctl_text(*(GVariant *const *)b, "name", ""));
 }
 
 GPtrArray *

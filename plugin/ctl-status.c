@@ -9,9 +9,12 @@
 #include "plugin/cagma-dbus.h"
 #include "plugin/ctl-client.h"
 #include "plugin/ctl-view.h"
+#include "xml/error.h"
 #include "xml/size.h"
 
 /* cagmactl status [DOM], explain DOM */
+
+#define VALUE_MAX_CHARS 1000
 
 static GVariant *
 find(GPtrArray *domains, const char *wanted)
@@ -62,7 +65,9 @@ everything(GVariant *host, GPtrArray *domains)
 static void
 print_field(const char *label, const char *value)
 {
-  g_print("%-12s %s\n", label, value);
+  g_autofree char *shown = cagma_printable(value, VALUE_MAX_CHARS);
+
+  g_print("%-12s %s\n", label, shown);
 }
 
 static void
@@ -78,8 +83,8 @@ static void
 print_one(GVariant *info)
 {
   static const char *const sizes[][2] = {
-    { "actual", "actual-kib" },       { "target", "target-kib" },   { "maximum", "maximum-kib" },
-    { "guarantee", "guarantee-kib" }, { "limit", "limit-kib" },     { "used", "used-kib" },
+    { "actual", "actual-kib" },       { "target", "target-kib" },     { "maximum", "maximum-kib" },
+    { "guarantee", "guarantee-kib" }, { "limit", "limit-kib" },       { "used", "used-kib" },
     { "available", "available-kib" }, { "critical", "critical-kib" }, { "demand", "demand-kib" },
     { "charged", "charge-kib" },
   };

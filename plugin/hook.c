@@ -12,6 +12,7 @@
 #include "plugin/cagma-dbus.h"
 #include "plugin/conf.h"
 #include "xml/domain.h"
+#include "xml/error.h"
 
 /* The libvirt hook: NAME OPERATION SUBOPERATION EXTRA, the domain's XML on stdin.
  * libvirt holds the domain's lock and waits, without limit, so the whole of it is
@@ -24,8 +25,10 @@
 static void
 complain(const char *name, const char *message)
 {
-  g_printerr("cagma: domain %s: %s\n", name, message);
-  syslog(LOG_WARNING, "domain %s: %s", name, message);
+  g_autofree char *shown = cagma_printable(name, CAGMA_QUOTE_CHARS);
+
+  g_printerr("cagma: domain %s: %s\n", shown, message);
+  syslog(LOG_WARNING, "domain %s: %s", shown, message);
 }
 
 /* Balancing goes on without the hook; a start that hangs doesn't. */
@@ -61,7 +64,8 @@ read_xml(GError **error)
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0) {
-      g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "reading its XML: %s", g_strerror(errno));
+      g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "reading its XML: %s",
+                  g_strerror(errno));
       return NULL;
     }
     if (text->len + (size_t)n > XML_MAX_BYTES) {
@@ -81,15 +85,17 @@ tell_daemon(const CagmaDomainXml *domain, gboolean begins, GError **error)
   g_autoptr(GDBusConnection) connection = NULL;
   g_autoptr(CagmaControl1) control = NULL;
 
-  connection = g_dbus_connection_new_for_address_sync(address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL,
-                                                      NULL, error);
+  connection = g_dbus_connection_new_for_address_sync(address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
+                                                      NULL, NULL, error);
   if (!connection)
     return FALSE;
-  control = cagma_control1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_NONE, NULL, CAGMA_BUS_PATH, NULL, error);
+  control = cagma_control1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES, NULL,
+                                          CAGMA_BUS_PATH, NULL, error);
   if (!control)
     return FALSE;
   if (begins)
-    return cagma_control1_call_expect_sync(control, domain->name, domain->uuid, domain->memory_kib, NULL, error);
+    return cagma_control1_call_expect_sync(control, domain->name, domain->uuid, domain->memory_kib, NULL,
+                                           error);
   return cagma_control1_call_expect_no_more_sync(control, domain->uuid, NULL, error);
 }
 
@@ -150,7 +156,8 @@ main(int argc, char **argv)
     return EXIT_FAILURE;
 
   /* No daemon is no misfortune worth a line for each start. */
-  if (domain->uuid && !tell_daemon(domain, begins, &error) && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) &&
+  if (domain->uuid && !tell_daemon(domain, begins, &error) &&
+      !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) &&
       !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED))
     complain(name, error->message);
   return EXIT_SUCCESS;

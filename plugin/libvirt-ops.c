@@ -8,6 +8,16 @@
 
 #define STATUS_PREFIX "cagma"
 
+/* A worker's domains that ended are forgotten at the latest when it knows this many. */
+#define DOMAINS_MAX 4096
+
+/* Another client's question (virsh, an exporter) occupies a QEMU for a millisecond or
+ * two. A move that met one would be taken for refused and the domain left alone for
+ * half a minute, so it waits this long for a free moment; so does the removal of a
+ * status, which would stay for good. */
+#define OCCUPIED_WAIT_MS 200
+#define OCCUPIED_LOOK_MS 5
+
 static virDomainPtr
 find(virConnectPtr conn, GHashTable *domains, const char *uuid)
 {
@@ -15,6 +25,8 @@ find(virConnectPtr conn, GHashTable *domains, const char *uuid)
 
   if (!domain) {
     domain = virDomainLookupByUUIDString(conn, uuid);
+    if (g_hash_table_size(domains) >= DOMAINS_MAX)
+      g_hash_table_remove_all(domains);
     if (domain)
       g_hash_table_insert(domains, g_strdup(uuid), domain);
   }
@@ -22,9 +34,8 @@ find(virConnectPtr conn, GHashTable *domains, const char *uuid)
 }
 
 static void
-fail(virConnectPtr conn, CagmaRequest *request, const char *what)
+judge_error(virConnectPtr conn, CagmaRequest *request)
 {
-  cagma_libvirt_error(&request->error, what);
   switch (request->error->code) {
   case VIR_ERR_NO_DOMAIN:
     request->outcome = CAGMA_OUTCOME_GONE;
@@ -40,9 +51,18 @@ fail(virConnectPtr conn, CagmaRequest *request, const char *what)
 }
 
 static void
+fail(virConnectPtr conn, CagmaRequest *request, const char *what)
+{
+  cagma_libvirt_error(&request->error, what);
+  judge_error(conn, request);
+}
+
+static void
 fail_domain(virDomainPtr domain, CagmaRequest *request, const char *what)
 {
-  fail(virDomainGetConnect(domain), request, what);
+  /* First the error: the next call, be it virDomainGetConnect, clears it. */
+  cagma_libvirt_error(&request->error, what);
+  judge_error(virDomainGetConnect(domain), request);
 }
 
 /* FALSE, with the outcome set, where nothing may be asked of the domain now. */
@@ -76,6 +96,19 @@ may_ask(virDomainPtr domain, CagmaRequest *request)
   }
 }
 
+/* The same, but a QEMU that is merely answering somebody is waited for. */
+static gboolean
+may_ask_soon(virDomainPtr domain, CagmaRequest *request)
+{
+  for (int waited_ms = 0; !may_ask(domain, request); waited_ms += OCCUPIED_LOOK_MS) {
+    if (request->outcome != CAGMA_OUTCOME_OCCUPIED || waited_ms >= OCCUPIED_WAIT_MS)
+      return FALSE;
+    g_usleep(OCCUPIED_LOOK_MS * 1000);
+    request->outcome = CAGMA_OUTCOME_DONE;
+  }
+  return TRUE;
+}
+
 /* A migration or save blocks what changes the domain for 30 s and more. */
 static gboolean
 has_job(virDomainPtr domain)
@@ -88,39 +121,46 @@ has_job(virDomainPtr domain)
 }
 
 static gboolean
-is_paused(int state)
+is_paused(unsigned char state)
 {
   return state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_PMSUSPENDED;
+}
+
+/* Where it fails, or can't be asked for now, the XML goes on showing no period, and
+ * the domain is blind; it is described all the same. */
+static void
+set_stats_period(virDomainPtr domain, CagmaRequest *request)
+{
+  if (request->stats_period_s && may_ask(domain, request) && !has_job(domain))
+    request->stats_period_set =
+        virDomainSetMemoryStatsPeriod(domain, (int)request->stats_period_s, VIR_DOMAIN_AFFECT_LIVE) == 0;
+  g_clear_error(&request->error);
+  request->outcome = CAGMA_OUTCOME_DONE;
 }
 
 static void
 describe(virDomainPtr domain, CagmaRequest *request)
 {
-  int state, reason;
+  virDomainInfo info;
 
-  if (virDomainGetState(domain, &state, &reason, 0) < 0) {
-    fail_domain(domain, request, "virDomainGetState");
+  if (virDomainGetInfo(domain, &info) < 0) {
+    fail_domain(domain, request, "virDomainGetInfo");
     return;
   }
-  if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED) {
+  if (info.state == VIR_DOMAIN_SHUTOFF || info.state == VIR_DOMAIN_CRASHED) {
     request->outcome = CAGMA_OUTCOME_GONE;
     return;
   }
-  request->paused = is_paused(state);
-  if (request->stats_period_s) {
-    if (!may_ask(domain, request))
-      return;
-    /* Where it fails, the XML goes on showing no period, and the domain is blind. */
-    request->stats_period_set =
-        virDomainSetMemoryStatsPeriod(domain, (int)request->stats_period_s, VIR_DOMAIN_AFFECT_LIVE) == 0;
-  }
+  request->paused = is_paused(info.state);
+  request->max_kib = info.maxMem;
+  set_stats_period(domain, request);
   request->xml = virDomainGetXMLDesc(domain, 0);
   if (!request->xml)
     fail_domain(domain, request, "virDomainGetXMLDesc");
 }
 
 static void
-take_stat(CagmaSample *sample, const virDomainMemoryStatStruct *stat)
+take_stat(CagmaSample *sample, const virDomainMemoryStatStruct *stat, unsigned *both)
 {
   switch (stat->tag) {
   case VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON:
@@ -141,11 +181,11 @@ take_stat(CagmaSample *sample, const virDomainMemoryStatStruct *stat)
     break;
   case VIR_DOMAIN_MEMORY_STAT_SWAP_IN:
     sample->swap_in_kib = stat->val;
-    sample->has |= CAGMA_HAS_SWAP;
+    *both |= 1;
     break;
   case VIR_DOMAIN_MEMORY_STAT_SWAP_OUT:
     sample->swap_out_kib = stat->val;
-    sample->has |= CAGMA_HAS_SWAP;
+    *both |= 2;
     break;
   case VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT:
     sample->major_faults = stat->val;
@@ -180,14 +220,23 @@ static void
 sample(virDomainPtr domain, CagmaRequest *request)
 {
   virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
-  int n = virDomainMemoryStats(domain, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
+  unsigned both = 0;
+  int n;
 
+  if (request->jobs && has_job(domain)) {
+    request->outcome = CAGMA_OUTCOME_BUSY;
+    return;
+  }
+  n = virDomainMemoryStats(domain, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
   if (n < 0) {
     fail_domain(domain, request, "virDomainMemoryStats");
     return;
   }
   for (int i = 0; i < n; i++)
-    take_stat(&request->sample, &stats[i]);
+    take_stat(&request->sample, &stats[i], &both);
+  /* The guest may tell one without the other. */
+  if (both == 3)
+    request->sample.has |= CAGMA_HAS_SWAP;
   if (request->block_reads)
     add_block_reads(domain, &request->sample);
 }
@@ -207,6 +256,10 @@ set(virDomainPtr domain, CagmaRequest *request)
 static void
 write_status(virDomainPtr domain, CagmaRequest *request)
 {
+  if (has_job(domain)) {
+    request->outcome = CAGMA_OUTCOME_BUSY;
+    return;
+  }
   if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, request->status_xml,
                            request->status_xml ? STATUS_PREFIX : NULL, CAGMA_STATUS_URI,
                            VIR_DOMAIN_AFFECT_LIVE) == 0)
@@ -214,6 +267,18 @@ write_status(virDomainPtr domain, CagmaRequest *request)
   if (!request->status_xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_METADATA)
     return;
   fail_domain(domain, request, "virDomainSetMetadata");
+}
+
+static gboolean
+is_free(virDomainPtr domain, CagmaRequest *request)
+{
+  /* Reading a domain's XML takes no job and asks its QEMU nothing. */
+  if (request->kind == CAGMA_REQUEST_DESCRIBE)
+    return TRUE;
+  /* These aren't asked for again: a move, and the last that is done to a domain. */
+  if (request->kind == CAGMA_REQUEST_SET || (request->kind == CAGMA_REQUEST_STATUS && !request->status_xml))
+    return may_ask_soon(domain, request);
+  return may_ask(domain, request);
 }
 
 void
@@ -226,8 +291,7 @@ cagma_libvirt_work(virConnectPtr conn, GHashTable *domains, CagmaRequest *reques
     fail(conn, request, "virDomainLookupByUUIDString");
     return;
   }
-  /* Reading a domain's XML takes no job and asks its QEMU nothing. */
-  if (request->kind != CAGMA_REQUEST_DESCRIBE && !may_ask(domain, request))
+  if (!is_free(domain, request))
     return;
 
   switch (request->kind) {

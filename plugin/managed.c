@@ -2,6 +2,7 @@
 #include "plugin/managed.h"
 
 #include "policy/units.h"
+#include "xml/error.h"
 
 /* What QEMU holds beside the guest's memory, where cagmad.conf says `auto`. KVM:
  * device buffers, VNC, threads. TCG: translated code on top (its cache grows up to
@@ -10,6 +11,11 @@
 #define OVERHEAD_KVM_KIB CAGMA_MIB(128)
 #define OVERHEAD_TCG_KIB CAGMA_MIB(384)
 
+/* libvirt's drivers put the name into file names. */
+#define NAME_MAX_CHARS 255
+
+#define COMPLAINT_INTERVAL_US (600 * CAGMA_SECOND_US)
+
 CagmaManaged *
 cagma_managed_new(const char *uuid, const char *name, int id, int64_t now_us)
 {
@@ -17,7 +23,8 @@ cagma_managed_new(const char *uuid, const char *name, int id, int64_t now_us)
 
   cagma_domain_init(&managed->policy, now_us);
   g_strlcpy(managed->uuid, uuid, sizeof managed->uuid);
-  managed->name = g_strdup(name);
+  /* It is logged and shown: no control character gets that far. */
+  managed->name = cagma_printable(name, NAME_MAX_CHARS);
   managed->id = id;
   return managed;
 }
@@ -29,7 +36,21 @@ cagma_managed_free(CagmaManaged *managed)
   g_free(managed->name);
   g_free(managed->hold);
   g_free(managed->changed);
+  g_free(managed->complaint);
   g_free(managed);
+}
+
+void
+cagma_managed_complain(CagmaManaged *managed, const char *message)
+{
+  int64_t now_us = g_get_monotonic_time();
+
+  if (g_strcmp0(managed->complaint, message) == 0 && now_us - managed->complained_us < COMPLAINT_INTERVAL_US)
+    return;
+  g_warning("%s: %s", managed->name, message);
+  managed->complained_us = now_us;
+  g_free(managed->complaint);
+  managed->complaint = g_strdup(message);
 }
 
 gboolean

@@ -25,13 +25,20 @@ typedef struct {
   char *hold;    /* policy.hold points here */
 
   /* Requests. */
-  unsigned wanted; /* bits, 1 << CagmaRequestKind */
+  unsigned wanted;    /* bits, 1 << CagmaRequestKind */
   unsigned in_flight; /* the tag of the one under way; 0: none */
-  gboolean awaited; /* by the round of samples */
+  unsigned disregard; /* the tag of one whose answer is of an earlier run; 0: none */
+  gboolean setting;   /* the one under way is a SET */
+  gboolean awaited;   /* by the round of samples */
   int64_t occupied_since_us;
   unsigned stats_period_s; /* asked for by us; 0: not */
   gboolean stats_period_due;
-  uint64_t previous_target_kib;
+  int64_t stats_period_next_us; /* not tried again before */
+  gboolean describe_again;      /* its last description failed */
+  uint64_t previous_target_kib; /* what libvirt was last asked for: holds if the next is refused */
+  gboolean resumed;             /* its target is what an earlier daemon announced */
+  char *complaint;              /* what was last logged of it … */
+  int64_t complained_us;        /* … and when */
 
   /* What was decided last, and what is told of it. */
   CagmaDecision decision;
@@ -50,6 +57,9 @@ typedef struct {
 
 CagmaManaged *cagma_managed_new(const char *uuid, const char *name, int id, int64_t now_us);
 void cagma_managed_free(CagmaManaged *managed);
+
+/* Logs a warning, unless it is what was lately said: most troubles come back each period. */
+void cagma_managed_complain(CagmaManaged *managed, const char *message);
 
 /* Takes over a description; xml is transferred. Keeps what was learned. */
 void cagma_managed_describe(CagmaManaged *managed, CagmaDomainXml *xml, gboolean paused,

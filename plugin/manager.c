@@ -8,6 +8,8 @@
 #include "policy/explain.h"
 #include "policy/guard.h"
 #include "policy/units.h"
+#include "xml/error.h"
+#include "xml/status.h"
 
 /* How long a round waits for figures before it decides with those it has: a domain
  * that answers late must not hold up the others. */
@@ -22,6 +24,10 @@
 /* How long a start that was announced is waited for. */
 #define EXPECT_US (60 * CAGMA_SECOND_US)
 #define STOP_MAX_MS 5000
+/* A balloon is known when it has stood still, or its guest has reported twice. */
+#define LEARN_PERIODS 3
+/* How often it is tried to have a domain's statistics collected, where that fails. */
+#define STATS_PERIOD_RETRY_US (30 * CAGMA_SECOND_US)
 
 typedef struct {
   uint64_t memory_kib;
@@ -44,6 +50,7 @@ struct CagmaManager {
   GError *refusal; /* why the guard refused the last plan */
 
   gboolean connected;
+  int64_t learn_until_us; /* 0: not yet connected */
   int64_t decided_us;
   unsigned round;
   unsigned last_tag;
@@ -53,7 +60,8 @@ struct CagmaManager {
   guint watch_source;
   guint decide_source;
 
-  GSourceFunc stopped;
+  GSourceFunc stopped; /* NULL: not stopping */
+  gboolean is_stopped;
   gpointer stopped_data;
   guint stop_source;
 };
@@ -78,6 +86,9 @@ reindex(CagmaManager *manager)
     CagmaManaged *managed = manager->domains->pdata[i];
 
     g_ptr_array_add(manager->policies, &managed->policy);
+    /* A status says why, and that is decided anew. */
+    if (!manager->stopped)
+      managed->wanted &= ~(1u << CAGMA_REQUEST_STATUS);
   }
   manager->host.domains = (CagmaDomain **)manager->policies->pdata;
   manager->host.n_domains = manager->policies->len;
@@ -89,7 +100,12 @@ static CagmaManaged *
 add_domain(CagmaManager *manager, const char *uuid, const char *name, int id)
 {
   CagmaManaged *managed = cagma_managed_new(uuid, name, id, g_get_monotonic_time());
+  const Expected *expected = g_hash_table_lookup(manager->expected, uuid);
 
+  /* Counted as what was announced until it is described. */
+  if (expected)
+    managed->policy.max_kib = expected->memory_kib;
+  g_hash_table_remove(manager->expected, uuid);
   g_hash_table_insert(manager->by_uuid, managed->uuid, managed);
   g_ptr_array_add(manager->domains, managed);
   reindex(manager);
@@ -117,11 +133,13 @@ index_of(CagmaManager *manager, const CagmaManaged *managed)
   return G_MAXSIZE;
 }
 
+/* What a domain holds can't be counted before it is known how much it has. One that
+ * has no readable XML counts with that, and holds nobody up. */
 static gboolean
-all_described(CagmaManager *manager)
+all_counted(CagmaManager *manager)
 {
   for (guint i = 0; i < manager->domains->len; i++)
-    if (!((CagmaManaged *)manager->domains->pdata[i])->xml)
+    if (!((CagmaManaged *)manager->domains->pdata[i])->policy.max_kib)
       return FALSE;
   return TRUE;
 }
@@ -135,7 +153,7 @@ status_text(CagmaManager *manager, CagmaManaged *managed, size_t index)
   g_autofree char *reason = NULL;
 
   if (manager->stopped || (!managed->policy.managed && !cagma_managed_is_invalid(managed))) {
-    managed->status_written = FALSE;
+    managed->status_us = now_us;
     return NULL;
   }
   reason = cagma_report_reason(managed, &manager->host, &manager->plan, index, now_us);
@@ -167,8 +185,10 @@ prepare(CagmaManager *manager, CagmaManaged *managed, CagmaRequestKind kind)
     /* Its page cache's misses show only in what it reads, and matter only where it
      * may soon be shrunk or just was. */
     request->block_reads = managed->policy.shrunk_us != 0;
+    request->jobs = managed->busy;
     break;
   case CAGMA_REQUEST_SET:
+    managed->setting = TRUE;
     request->target_kib = managed->policy.target_kib;
     break;
   case CAGMA_REQUEST_STATUS:
@@ -222,7 +242,7 @@ static void
 decide_soon(CagmaManager *manager)
 {
   if (!manager->decide_source && !manager->stopped)
-    manager->decide_source = g_idle_add(decide_idle, manager);
+    manager->decide_source = g_idle_add_full(G_PRIORITY_DEFAULT, decide_idle, manager, NULL);
 }
 
 static gboolean
@@ -261,6 +281,20 @@ is_sampled(CagmaManager *manager, const CagmaManaged *managed)
   return manager->round % BYSTANDER_PERIODS == 0;
 }
 
+/* Without statistics a managed domain is blind. Says when it is time to ask for them. */
+static gboolean
+lacks_stats_period(CagmaManager *manager, CagmaManaged *managed)
+{
+  int64_t now_us = g_get_monotonic_time();
+
+  if (manager->dry_run || !managed->policy.managed || !managed->xml->balloon ||
+      managed->xml->stats_period_s || managed->stats_period_s || now_us < managed->stats_period_next_us)
+    return FALSE;
+  managed->stats_period_next_us = now_us + STATS_PERIOD_RETRY_US;
+  managed->stats_period_due = TRUE;
+  return TRUE;
+}
+
 static gboolean
 tick(gpointer user_data)
 {
@@ -272,7 +306,7 @@ tick(gpointer user_data)
   for (guint i = 0; i < manager->domains->len; i++) {
     CagmaManaged *managed = manager->domains->pdata[i];
 
-    if (!managed->xml)
+    if (!managed->xml || managed->describe_again || lacks_stats_period(manager, managed))
       want(manager, managed, CAGMA_REQUEST_DESCRIBE);
     if (!is_sampled(manager, managed))
       continue;
@@ -372,12 +406,14 @@ act(CagmaManager *manager, const CagmaStep *step, int64_t now_us)
   }
   /* A move that couldn't be known again after a crash isn't made. */
   if (!cagma_targets_put(manager->targets, managed->uuid, managed->id, step->target_kib, &error)) {
-    g_warning("%s: not set: %s", managed->name, error->message);
+    g_prefix_error(&error, "not set: ");
+    cagma_managed_complain(managed, error->message);
     return;
   }
   g_message("%s: %" PRIu64 " MiB → %" PRIu64 " MiB: %s", managed->name, from_kib / 1024,
             step->target_kib / 1024, reason);
-  managed->previous_target_kib = managed->policy.target_kib;
+  if (!managed->setting && !(managed->wanted & (1u << CAGMA_REQUEST_SET)))
+    managed->previous_target_kib = managed->policy.target_kib;
   cagma_domain_set(&managed->policy, step->target_kib, now_us);
   managed->change_kib = (int64_t)step->target_kib - (int64_t)from_kib;
   g_free(managed->changed);
@@ -385,6 +421,34 @@ act(CagmaManager *manager, const CagmaStep *step, int64_t now_us)
   want(manager, managed, CAGMA_REQUEST_SET);
   if (!manager->watch_source)
     manager->watch_source = g_timeout_add(WATCH_INTERVAL_MS, watch, manager);
+}
+
+/* The target that was announced isn't what the domain is asked for after all. */
+static void
+keep_previous_target(CagmaManager *manager, CagmaManaged *managed)
+{
+  g_autoptr(GError) error = NULL;
+
+  managed->wanted &= ~(1u << CAGMA_REQUEST_SET);
+  managed->change_kib = 0;
+  g_clear_pointer(&managed->changed, g_free);
+  if (!managed->previous_target_kib)
+    cagma_targets_drop(manager->targets, managed->uuid);
+  else if (!cagma_targets_put(manager->targets, managed->uuid, managed->id, managed->previous_target_kib,
+                              &error))
+    cagma_managed_complain(managed, error->message);
+}
+
+/* A move that is decided but not asked for yet no longer fits what the domain now is. */
+static void
+take_back(CagmaManager *manager, CagmaManaged *managed)
+{
+  if (!(managed->wanted & (1u << CAGMA_REQUEST_SET)))
+    return;
+  managed->policy.target_kib = managed->previous_target_kib;
+  managed->policy.move = CAGMA_MOVE_NONE;
+  managed->policy.shrunk_us = 0;
+  keep_previous_target(manager, managed);
 }
 
 static void
@@ -400,15 +464,32 @@ note_decisions(CagmaManager *manager, int64_t now_us)
   }
 }
 
+/* Domains that ran before us are counted in full until their balloons are known, one
+ * a little before the other. After a restart, none is to give because of that. */
+static gboolean
+is_learning(CagmaManager *manager, int64_t now_us)
+{
+  if (now_us >= manager->learn_until_us)
+    return FALSE;
+  for (guint i = 0; i < manager->policies->len; i++) {
+    const CagmaDomain *policy = manager->policies->pdata[i];
+
+    if (policy->managed && policy->config.mode == CAGMA_MODE_ENFORCE && !policy->hold &&
+        !policy->unresponsive && (!policy->settled || !policy->target_kib))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 decide(CagmaManager *manager)
 {
   int64_t now_us = g_get_monotonic_time();
 
-  /* What a domain holds can't be counted before libvirt has said how much it has. */
-  if (!manager->connected || manager->stopped || !all_described(manager) || !read_budget(manager, now_us))
+  if (!manager->connected || manager->stopped || !all_counted(manager) || !read_budget(manager, now_us))
     return;
 
+  manager->host.learning = is_learning(manager, now_us);
   cagma_decide(&manager->host, now_us, &manager->plan);
   g_clear_error(&manager->refusal);
   if (cagma_guard_check(&manager->host, &manager->plan, now_us, &manager->refusal)) {
@@ -431,30 +512,65 @@ described(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
   gboolean first = !managed->xml, was_pinned = managed->xml && managed->xml->pinned;
   CagmaDomainXml *xml = cagma_domain_xml_parse(request->xml, -1, &manager->conf->defaults, &error);
 
+  managed->describe_again = FALSE;
   if (!xml) {
-    g_warning("%s: its XML can't be read: %s", managed->name, error->message);
+    g_prefix_error(&error, "its XML can't be read: ");
+    cagma_managed_complain(managed, error->message);
+    decide_soon(manager);
     return;
   }
+  take_back(manager, managed);
   if (xml->config_error && (first || !cagma_managed_is_invalid(managed)))
     g_warning("%s: %s; it is left untouched", managed->name, xml->config_error->message);
   cagma_managed_describe(managed, xml, request->paused, manager->conf);
-  g_hash_table_remove(manager->expected, managed->uuid);
+  if (request->stats_period_s && !request->stats_period_set)
+    managed->stats_period_s = 0;
+  /* A status that a killed daemon left is ours to replace or remove. */
+  if (first && strstr(request->xml, CAGMA_STATUS_URI))
+    managed->status_written = TRUE;
 
   if (managed->begins || (xml->pinned && !first && !was_pinned))
     cagma_domain_restart(policy, managed->begins ? xml->current_kib : policy->target_kib,
                          g_get_monotonic_time());
   else if (first)
     policy->target_kib = cagma_targets_get(manager->targets, managed->uuid, managed->id);
+  managed->resumed = first && !managed->begins && policy->target_kib;
   managed->begins = FALSE;
 
-  if (policy->managed && xml->balloon && !xml->stats_period_s && !managed->stats_period_s &&
-      !manager->dry_run) {
-    managed->stats_period_due = TRUE;
+  if (lacks_stats_period(manager, managed))
     want(manager, managed, CAGMA_REQUEST_DESCRIBE);
-  }
   if (first)
     want(manager, managed, CAGMA_REQUEST_SAMPLE);
   decide_soon(manager);
+}
+
+/* An earlier daemon announced this target: if the balloon stands still elsewhere, it
+ * never got to ask for it, or the guest didn't follow. Either way it is taken back. */
+static void
+check_resumed(CagmaManaged *managed)
+{
+  CagmaDomain *policy = &managed->policy;
+
+  managed->resumed = FALSE;
+  if (policy->move == CAGMA_MOVE_NONE &&
+      (cagma_above(policy->target_kib, policy->actual_kib) > CAGMA_REACHED_KIB ||
+       cagma_above(policy->actual_kib, policy->target_kib) > CAGMA_REACHED_KIB))
+    policy->withdraw = TRUE;
+}
+
+static void
+answered_description(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
+{
+  if (request->max_kib && !managed->xml)
+    managed->policy.max_kib = cagma_min_kib(request->max_kib, CAGMA_MAX_KIB);
+  if (request->outcome == CAGMA_OUTCOME_DONE) {
+    described(manager, managed, request);
+    return;
+  }
+  /* What it would have told, the next round asks for again. */
+  managed->describe_again = TRUE;
+  if (request->stats_period_s)
+    managed->stats_period_s = 0;
 }
 
 static void
@@ -463,6 +579,8 @@ sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
   CagmaMove before = managed->policy.move;
 
   cagma_domain_feed(&managed->policy, &request->sample, g_get_monotonic_time());
+  if (managed->resumed && managed->policy.settled)
+    check_resumed(managed);
   /* A balloon that has arrived may be what a growth waits for. */
   if (before != CAGMA_MOVE_NONE && managed->policy.move == CAGMA_MOVE_NONE)
     decide_soon(manager);
@@ -471,24 +589,20 @@ sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 static void
 set_done(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
-  int64_t now_us = g_get_monotonic_time();
-
   switch (request->outcome) {
-  case CAGMA_OUTCOME_DONE:
-    want(manager, managed, CAGMA_REQUEST_SAMPLE);
-    break;
   case CAGMA_OUTCOME_FAILED:
   case CAGMA_OUTCOME_BUSY:
   case CAGMA_OUTCOME_OCCUPIED:
-    if (request->error)
-      g_warning("%s: %s", managed->name, request->error->message);
-    cagma_domain_refused(&managed->policy, managed->previous_target_kib, now_us);
-    managed->change_kib = 0;
-    g_clear_pointer(&managed->changed, g_free);
+    cagma_domain_refused(&managed->policy, managed->previous_target_kib, g_get_monotonic_time());
+    keep_previous_target(manager, managed);
     break;
+  case CAGMA_OUTCOME_DONE:
+    want(manager, managed, CAGMA_REQUEST_SAMPLE);
+    /* fall through */
   default:
-    /* Whether it happened isn't known: the target counts, and if the balloon
-     * doesn't move, it is withdrawn. */
+    /* Whether it happened isn't known, unless it is done: the target counts, and if
+     * the balloon doesn't move, it is withdrawn. */
+    managed->previous_target_kib = request->target_kib;
     break;
   }
 }
@@ -517,7 +631,9 @@ note_outcome(CagmaManaged *managed, const CagmaRequest *request)
       break;
     managed->policy.unresponsive = FALSE;
     managed->occupied_since_us = 0;
-    managed->busy = FALSE;
+    /* Nor does an answer tell that a migration is over, unless that was asked. */
+    if (request->kind == CAGMA_REQUEST_SAMPLE && request->jobs)
+      managed->busy = FALSE;
     break;
   default:
     break;
@@ -525,19 +641,29 @@ note_outcome(CagmaManaged *managed, const CagmaRequest *request)
   cagma_managed_update_hold(managed);
 }
 
+/* Tells it once. */
+static void
+stop_over(CagmaManager *manager)
+{
+  g_clear_handle_id(&manager->stop_source, g_source_remove);
+  if (manager->is_stopped)
+    return;
+  manager->is_stopped = TRUE;
+  manager->stopped(manager->stopped_data);
+}
+
 static void
 maybe_stopped(CagmaManager *manager)
 {
-  GSourceFunc stopped = manager->stopped;
-
+  if (!manager->stopped)
+    return;
   for (guint i = 0; i < manager->domains->len; i++) {
     CagmaManaged *managed = manager->domains->pdata[i];
 
     if (managed->in_flight || managed->wanted)
       return;
   }
-  g_clear_handle_id(&manager->stop_source, g_source_remove);
-  stopped(manager->stopped_data);
+  stop_over(manager);
 }
 
 static void
@@ -551,29 +677,37 @@ on_completed(void *owner, CagmaRequest *taken)
   if (!managed || managed->in_flight != request->tag)
     return;
   managed->in_flight = 0;
+  managed->setting = FALSE;
+  if (managed->disregard == request->tag) {
+    managed->disregard = 0;
+    arrived(manager, managed);
+    pump(manager, managed);
+    maybe_stopped(manager);
+    return;
+  }
   if (request->outcome == CAGMA_OUTCOME_GONE) {
     remove_domain(manager, managed);
     decide_soon(manager);
+    maybe_stopped(manager);
     return;
   }
   note_outcome(managed, request);
-  if (request->outcome == CAGMA_OUTCOME_FAILED && request->kind != CAGMA_REQUEST_SET)
-    g_warning("%s: %s", managed->name, request->error->message);
+  if (request->error)
+    cagma_managed_complain(managed, request->error->message);
 
   if (request->kind == CAGMA_REQUEST_SET)
     set_done(manager, managed, request);
-  else if (request->outcome == CAGMA_OUTCOME_DONE && request->kind == CAGMA_REQUEST_DESCRIBE)
-    described(manager, managed, request);
+  else if (request->kind == CAGMA_REQUEST_DESCRIBE)
+    answered_description(manager, managed, request);
   else if (request->outcome == CAGMA_OUTCOME_DONE && request->kind == CAGMA_REQUEST_SAMPLE)
     sampled(manager, managed, request);
-  else if (request->outcome != CAGMA_OUTCOME_DONE && request->kind == CAGMA_REQUEST_STATUS)
-    managed->status_written = FALSE;
+  else if (request->kind == CAGMA_REQUEST_STATUS)
+    managed->status_written = (request->outcome == CAGMA_OUTCOME_DONE) == (request->status_xml != NULL);
 
   if (request->kind == CAGMA_REQUEST_SAMPLE)
     arrived(manager, managed);
   pump(manager, managed);
-  if (manager->stopped)
-    maybe_stopped(manager);
+  maybe_stopped(manager);
 }
 
 /* Events. */
@@ -582,10 +716,15 @@ on_completed(void *owner, CagmaRequest *taken)
 static void
 began(CagmaManager *manager, CagmaManaged *managed)
 {
+  take_back(manager, managed);
+  managed->disregard = managed->in_flight;
+  managed->setting = FALSE;
   managed->begins = TRUE;
   managed->busy = FALSE;
   managed->stats_period_s = 0;
+  managed->stats_period_next_us = 0;
   managed->status_written = FALSE;
+  managed->status_us = 0;
   cagma_domain_restart(&managed->policy, 0, g_get_monotonic_time());
   want(manager, managed, CAGMA_REQUEST_DESCRIBE);
 }
@@ -596,6 +735,8 @@ on_event(void *owner, const CagmaEvent *event)
   CagmaManager *manager = owner;
   CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, event->uuid);
 
+  if (manager->stopped && event->kind != CAGMA_EVENT_STOPPED)
+    return;
   if (event->kind == CAGMA_EVENT_STARTED) {
     if (!managed)
       managed = add_domain(manager, event->uuid, event->name, -1);
@@ -609,11 +750,15 @@ on_event(void *owner, const CagmaEvent *event)
   case CAGMA_EVENT_STOPPED:
     remove_domain(manager, managed);
     decide_soon(manager);
+    maybe_stopped(manager);
     break;
   case CAGMA_EVENT_PAUSED:
   case CAGMA_EVENT_RESUMED:
     managed->paused = event->kind == CAGMA_EVENT_PAUSED;
     cagma_managed_update_hold(managed);
+    take_back(manager, managed);
+    /* A description under way may be from before. */
+    want(manager, managed, CAGMA_REQUEST_DESCRIBE);
     decide_soon(manager);
     break;
   case CAGMA_EVENT_REBOOTED:
@@ -640,6 +785,9 @@ on_connected(void *owner, GPtrArray *running)
   g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
   manager->connected = TRUE;
+  if (!manager->learn_until_us)
+    manager->learn_until_us =
+        g_get_monotonic_time() + CAGMA_SETTLE_US + LEARN_PERIODS * manager->conf->period_us;
   for (guint i = 0; i < running->len; i++) {
     const CagmaRunning *one = running->pdata[i];
     CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, one->uuid);
@@ -647,7 +795,7 @@ on_connected(void *owner, GPtrArray *running)
     if (!managed)
       managed = add_domain(manager, one->uuid, one->name, one->id);
     else if (managed->id != one->id)
-      managed->begins = TRUE;
+      began(manager, managed);
     managed->id = one->id;
     g_hash_table_add(seen, managed->uuid);
     want(manager, managed, CAGMA_REQUEST_DESCRIBE);
@@ -732,7 +880,7 @@ stop_late(gpointer user_data)
 
   manager->stop_source = 0;
   g_warning("some domains keep their status: they did not answer in time");
-  manager->stopped(manager->stopped_data);
+  stop_over(manager);
   return G_SOURCE_REMOVE;
 }
 
@@ -742,7 +890,7 @@ stop_at_once(gpointer user_data)
   CagmaManager *manager = user_data;
 
   manager->stop_source = 0;
-  manager->stopped(manager->stopped_data);
+  stop_over(manager);
   return G_SOURCE_REMOVE;
 }
 
@@ -763,8 +911,9 @@ cagma_manager_stop(CagmaManager *manager, GSourceFunc done, gpointer user_data)
   for (guint i = 0; i < manager->domains->len; i++) {
     CagmaManaged *managed = manager->domains->pdata[i];
 
+    take_back(manager, managed);
     managed->wanted = 0;
-    if (managed->status_written && manager->connected && !managed->policy.unresponsive)
+    if (managed->status_written && !manager->dry_run && manager->connected && !managed->policy.unresponsive)
       want(manager, managed, CAGMA_REQUEST_STATUS);
     busy = busy || managed->in_flight != 0;
   }
@@ -776,6 +925,8 @@ void
 cagma_manager_configure(CagmaManager *manager, const CagmaConf *conf)
 {
   manager->conf = conf;
+  if (manager->stopped)
+    return;
   start_ticking(manager);
   for (guint i = 0; i < manager->domains->len; i++)
     want(manager, manager->domains->pdata[i], CAGMA_REQUEST_DESCRIBE);
@@ -784,6 +935,7 @@ cagma_manager_configure(CagmaManager *manager, const CagmaConf *conf)
 void
 cagma_manager_expect(CagmaManager *manager, const char *uuid, const char *name, uint64_t memory_kib)
 {
+  g_autofree char *shown = cagma_printable(name, CAGMA_QUOTE_CHARS);
   Expected *expected;
 
   if (g_hash_table_contains(manager->by_uuid, uuid))
@@ -792,14 +944,15 @@ cagma_manager_expect(CagmaManager *manager, const char *uuid, const char *name, 
   expected->memory_kib = cagma_min_kib(memory_kib, CAGMA_MAX_KIB);
   expected->expires_us = g_get_monotonic_time() + EXPECT_US;
   g_hash_table_replace(manager->expected, g_strdup(uuid), expected);
-  g_message("%s is about to start with %" PRIu64 " MiB", name, memory_kib / 1024);
+  g_message("%s is about to start with %" PRIu64 " MiB", shown, memory_kib / 1024);
   decide_soon(manager);
 }
 
 void
 cagma_manager_expect_no_more(CagmaManager *manager, const char *uuid)
 {
-  g_hash_table_remove(manager->expected, uuid);
+  if (g_hash_table_remove(manager->expected, uuid))
+    decide_soon(manager);
 }
 
 gboolean
@@ -826,14 +979,14 @@ cagma_manager_host_info(CagmaManager *manager)
   g_variant_dict_insert(&info, "dry-run", "b", manager->dry_run);
   g_variant_dict_insert(&info, "policy", "s", "cagma");
   g_variant_dict_insert(&info, "budget", "s", manager->conf->budget == CAGMA_BUDGET_AUTO ? "auto" : "fixed");
-  g_variant_dict_insert(&info, "budget-kib", "t",
-                        (guint64)(host->budget == CAGMA_BUDGET_AUTO ? host->total_kib : host->budget_kib));
-  if (host->budget == CAGMA_BUDGET_AUTO)
-    g_variant_dict_insert(&info, "available-kib", "t", (guint64)host->available_kib);
-  g_variant_dict_insert(&info, "reserve-kib", "t", (guint64)host->reserve_kib);
-  g_variant_dict_insert(&info, "incoming-kib", "t", (guint64)host->incoming_kib);
   g_variant_dict_insert(&info, "charge-kib", "t", (guint64)charge_kib);
   if (manager->decided_us) {
+    g_variant_dict_insert(&info, "budget-kib", "t",
+                          (guint64)(host->budget == CAGMA_BUDGET_AUTO ? host->total_kib : host->budget_kib));
+    if (host->budget == CAGMA_BUDGET_AUTO)
+      g_variant_dict_insert(&info, "available-kib", "t", (guint64)host->available_kib);
+    g_variant_dict_insert(&info, "reserve-kib", "t", (guint64)host->reserve_kib);
+    g_variant_dict_insert(&info, "incoming-kib", "t", (guint64)host->incoming_kib);
     g_variant_dict_insert(&info, "in-hand-kib", "x", (gint64)manager->plan.in_hand_kib);
     g_variant_dict_insert(&info, "coming-kib", "t", (guint64)manager->plan.coming_kib);
     g_variant_dict_insert(&info, "shortfall-kib", "t", (guint64)manager->plan.shortfall_kib);

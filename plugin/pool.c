@@ -5,6 +5,9 @@
 
 /* How often deadlines are looked at. */
 #define WATCH_INTERVAL_MS 100
+/* How long an answer may wait for others, while there are more requests. Each turn of
+ * the main loop costs as much as a request; 10 ms are nothing to a balloon. */
+#define GATHER_US 10000
 
 typedef struct Worker Worker;
 
@@ -12,7 +15,7 @@ typedef struct Worker Worker;
  * request; when it is abandoned, the owner gets a copy of its inputs instead. */
 typedef struct {
   CagmaRequest *request;
-  int64_t expires_us;
+  int64_t began_us;
   unsigned epoch;
 } Job;
 
@@ -35,12 +38,13 @@ struct CagmaPool {
   GCond wake;
   GQueue waiting;  /* Job */
   GQueue finished; /* CagmaRequest, to be given back on the main loop */
-  gboolean giving; /* an idle source is on its way */
+  GSource *giving; /* gives them back, when ready */
   gboolean closed;
   unsigned epoch; /* connections of an older one are stale */
   GList *workers; /* those not abandoned */
   unsigned n_workers;
   unsigned n_idle;
+  unsigned n_slow; /* of n_workers: past CAGMA_POOL_SLOW_US when last looked at */
   unsigned n_abandoned;
   GSource *watch;
 };
@@ -74,35 +78,40 @@ static gboolean
 give_back(gpointer user_data)
 {
   CagmaPool *pool = user_data;
+  GQueue finished;
 
   g_mutex_lock(&pool->lock);
-  pool->giving = FALSE;
-  while (!pool->closed && !g_queue_is_empty(&pool->finished)) {
-    CagmaRequest *request = g_queue_pop_head(&pool->finished);
+  pool->refs++;
+  finished = pool->finished;
+  g_queue_init(&pool->finished);
+  g_source_set_ready_time(pool->giving, -1);
+  g_mutex_unlock(&pool->lock);
 
-    g_mutex_unlock(&pool->lock);
-    pool->done(pool->owner, request);
-    g_mutex_lock(&pool->lock);
-  }
+  /* The owner may free the pool meanwhile. */
+  while (!pool->closed && !g_queue_is_empty(&finished))
+    pool->done(pool->owner, g_queue_pop_head(&finished));
+  g_queue_clear_full(&finished, (GDestroyNotify)cagma_request_free);
+
+  g_mutex_lock(&pool->lock);
   unref_unlock(pool);
-  return G_SOURCE_REMOVE;
+  return G_SOURCE_CONTINUE;
 }
 
-/* With the lock held. */
+/* With the lock held. Answers to many requests are given back together, but none
+ * waits for one that hangs; that of a balloon that was set, or the last, is at once. */
 static void
 finish(CagmaPool *pool, CagmaRequest *request)
 {
-  g_autoptr(GSource) source = NULL;
+  gboolean urgent = request->kind == CAGMA_REQUEST_SET || g_queue_is_empty(&pool->waiting);
+  gboolean first = g_queue_is_empty(&pool->finished);
 
   g_queue_push_tail(&pool->finished, request);
-  if (pool->giving || pool->closed)
+  if (pool->closed)
     return;
-  pool->giving = TRUE;
-  pool->refs++;
-  source = g_idle_source_new();
-  g_source_set_priority(source, G_PRIORITY_DEFAULT);
-  g_source_set_callback(source, give_back, pool, NULL);
-  g_source_attach(source, pool->context);
+  if (urgent)
+    g_source_set_ready_time(pool->giving, 0);
+  else if (first)
+    g_source_set_ready_time(pool->giving, g_get_monotonic_time() + GATHER_US);
 }
 
 static void
@@ -122,7 +131,7 @@ ready_connection(CagmaPool *pool, virConnectPtr conn, GHashTable *domains, unsig
   if (conn)
     virConnectClose(conn);
   *epoch = job_epoch;
-  return cagma_libvirt_open(pool->uri, error);
+  return cagma_libvirt_open_for_calls(pool->uri, error);
 }
 
 static gpointer
@@ -138,13 +147,18 @@ worker_run(gpointer user_data)
   while (!pool->closed && !worker->abandoned) {
     Job *job = g_queue_pop_head(&pool->waiting);
 
+    if (!job && pool->n_workers > CAGMA_POOL_WORKERS) {
+      pool->workers = g_list_remove(pool->workers, worker);
+      pool->n_workers--;
+      break;
+    }
     if (!job) {
       pool->n_idle++;
       g_cond_wait(&pool->wake, &pool->lock);
       pool->n_idle--;
       continue;
     }
-    job->expires_us = g_get_monotonic_time() + job->request->deadline_us;
+    job->began_us = g_get_monotonic_time();
     worker->job = job;
     g_mutex_unlock(&pool->lock);
 
@@ -187,12 +201,13 @@ start_worker(CagmaPool *pool)
   g_thread_unref(worker->thread);
 }
 
-/* With the lock held: as many workers as there is work, up to the limit. */
+/* With the lock held: as many workers as there is work, up to the limits. */
 static void
 staff(CagmaPool *pool)
 {
-  while (pool->n_workers < CAGMA_POOL_WORKERS && pool->n_idle < g_queue_get_length(&pool->waiting) &&
-         pool->n_abandoned <= CAGMA_POOL_ABANDONED_MAX)
+  while (pool->n_workers < CAGMA_POOL_WORKERS + pool->n_slow &&
+         pool->n_idle < g_queue_get_length(&pool->waiting) &&
+         pool->n_workers + pool->n_abandoned < CAGMA_POOL_WORKERS + CAGMA_POOL_ABANDONED_MAX)
     start_worker(pool);
 }
 
@@ -214,12 +229,16 @@ watch_deadlines(gpointer user_data)
   int64_t now_us = g_get_monotonic_time();
 
   g_mutex_lock(&pool->lock);
+  pool->n_slow = 0;
   for (GList *item = pool->workers, *next; item; item = next) {
     Worker *worker = item->data;
+    int64_t taken_us = worker->job ? now_us - worker->job->began_us : 0;
 
     next = item->next;
-    if (!worker->job || now_us < worker->job->expires_us)
+    if (!worker->job || taken_us < worker->job->request->deadline_us) {
+      pool->n_slow += taken_us >= CAGMA_POOL_SLOW_US;
       continue;
+    }
     worker->abandoned = TRUE;
     pool->n_abandoned++;
     pool->n_workers--;
@@ -233,9 +252,17 @@ watch_deadlines(gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+dispatch_giving(GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  (void)source;
+  return callback(user_data);
+}
+
 CagmaPool *
 cagma_pool_new(const char *uri, CagmaPoolWork work, CagmaPoolDone done, void *owner)
 {
+  static GSourceFuncs giving_funcs = { .dispatch = dispatch_giving };
   CagmaPool *pool = g_new0(CagmaPool, 1);
 
   pool->refs = 1;
@@ -248,6 +275,9 @@ cagma_pool_new(const char *uri, CagmaPoolWork work, CagmaPoolDone done, void *ow
   g_cond_init(&pool->wake);
   g_queue_init(&pool->waiting);
   g_queue_init(&pool->finished);
+  pool->giving = g_source_new(&giving_funcs, sizeof(GSource));
+  g_source_set_callback(pool->giving, give_back, pool, NULL);
+  g_source_attach(pool->giving, pool->context);
   pool->watch = g_timeout_source_new(WATCH_INTERVAL_MS);
   g_source_set_callback(pool->watch, watch_deadlines, pool, NULL);
   g_source_attach(pool->watch, pool->context);
@@ -296,6 +326,8 @@ cagma_pool_free(CagmaPool *pool)
   g_source_unref(pool->watch);
   g_mutex_lock(&pool->lock);
   pool->closed = TRUE;
+  g_source_destroy(pool->giving);
+  g_source_unref(pool->giving);
   g_list_free(g_steal_pointer(&pool->workers));
   g_cond_broadcast(&pool->wake);
   unref_unlock(pool);

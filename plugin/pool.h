@@ -19,6 +19,10 @@
  * one is asked nothing more, so 12 + 3 hung at once are borne. Beyond that,
  * requests wait until one goes on. */
 #define CAGMA_POOL_ABANDONED_MAX 12
+/* A worker that takes longer than this isn't counted on: another is started, so that
+ * several that hang at once don't keep all others waiting until their deadline.
+ * Answers take milliseconds. */
+#define CAGMA_POOL_SLOW_US (G_USEC_PER_SEC / 2)
 
 /* Carries out the request on the worker's own connection; may take long. Runs on a
  * worker: it must touch nothing but its arguments. domains: that connection's

@@ -33,8 +33,10 @@ cagma_report_reason(const CagmaManaged *managed, const CagmaHost *host, const Ca
     return g_strdup(managed->xml->config_error->message);
   if (!managed->xml)
     return g_strdup("just found; libvirt has not described it yet");
-  if (!managed->decided || index >= plan->n_decisions)
+  if (!managed->decided)
     return g_strdup("just found; nothing is decided yet");
+  if (index >= plan->n_decisions)
+    return g_strdup("another domain has come or gone; it is about to be decided on anew");
   return cagma_explain_reason(host, plan, index, now_us);
 }
 
@@ -43,14 +45,15 @@ cagma_report_is_due(const CagmaManaged *managed, int64_t now_us)
 {
   const CagmaDomain *policy = &managed->policy;
 
+  /* Those that fail count too. */
+  if (managed->status_us && now_us - managed->status_us < STATUS_INTERVAL_US)
+    return FALSE;
   if (!managed->xml || (!policy->managed && !cagma_managed_is_invalid(managed)))
     return managed->status_written;
   if (!managed->decided)
     return FALSE;
   if (!managed->status_written)
     return TRUE;
-  if (now_us - managed->status_us < STATUS_INTERVAL_US)
-    return FALSE;
   return managed->status_state != cagma_report_state(managed) ||
          managed->status_why != managed->decision.why || managed->status_target_kib != policy->target_kib ||
          managed->status_guarantee_kib != policy->config.guarantee_kib ||
@@ -119,6 +122,7 @@ cagma_report_info(const CagmaManaged *managed, const char *reason)
 {
   const CagmaDomain *policy = &managed->policy;
   GVariantBuilder info;
+  GVariant *flat;
 
   g_variant_builder_init(&info, G_VARIANT_TYPE_VARDICT);
   add_text(&info, "name", managed->name);
@@ -154,5 +158,8 @@ cagma_report_info(const CagmaManaged *managed, const char *reason)
     g_variant_builder_add(&info, "{sv}", "change-kib", g_variant_new_int64(managed->change_kib));
     add_text(&info, "changed", managed->changed);
   }
-  return g_variant_builder_end(&info);
+  flat = g_variant_builder_end(&info);
+  /* Flat at once: as trees, a thousand of these take megabytes, which GLib keeps. */
+  g_variant_get_data(flat);
+  return flat;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/table.h"
 
+#include "xml/error.h"
+
 #define GAP "  "
+#define CELL_MAX_CHARS 1000
 
 typedef struct {
   const char *color;
@@ -57,13 +60,45 @@ void
 cagma_table_cell(CagmaTable *table, const char *text)
 {
   Row *row = table->rows->pdata[table->rows->len - 1];
-  char *clean = g_utf8_make_valid(text, -1);
 
   /* Names and reasons come from outside: no control character reaches the terminal. */
-  for (char *c = clean; *c; c++)
-    if (g_ascii_iscntrl(*c))
-      *c = '?';
-  g_ptr_array_add(row->cells, clean);
+  g_ptr_array_add(row->cells, cagma_printable(text, CELL_MAX_CHARS));
+}
+
+/* The columns a terminal takes for the character. */
+static int
+columns_of(gunichar c)
+{
+  if (g_unichar_iszerowidth(c))
+    return 0;
+  return g_unichar_iswide(c) ? 2 : 1;
+}
+
+static int
+columns(const char *text)
+{
+  int n = 0;
+
+  for (; *text; text = g_utf8_next_char(text))
+    n += columns_of(g_utf8_get_char(text));
+  return n;
+}
+
+/* As much of the text as fits, the last column for the sign that something is missing. */
+static void
+cut(GString *line, int limit)
+{
+  const char *end = line->str;
+
+  if (columns(line->str) <= limit)
+    return;
+  for (int left = limit - 1; *end; end = g_utf8_next_char(end)) {
+    left -= columns_of(g_utf8_get_char(end));
+    if (left < 0)
+      break;
+  }
+  g_string_truncate(line, (gsize)(end - line->str));
+  g_string_append(line, "…");
 }
 
 static gboolean
@@ -87,11 +122,11 @@ cell(const Row *row, guint column)
 static int
 width_of(const CagmaTable *table, guint column)
 {
-  glong width = g_utf8_strlen(heading(table, column), -1);
+  int width = columns(heading(table, column));
 
   for (guint i = 0; i < table->rows->len; i++)
-    width = MAX(width, g_utf8_strlen(cell(table->rows->pdata[i], column), -1));
-  return (int)width;
+    width = MAX(width, columns(cell(table->rows->pdata[i], column)));
+  return width;
 }
 
 static void
@@ -104,7 +139,7 @@ pad(GString *line, int n)
 static void
 add_cell(GString *line, const char *text, int width, gboolean right, gboolean last)
 {
-  int missing = width - (int)g_utf8_strlen(text, -1);
+  int missing = width - columns(text);
 
   if (right)
     pad(line, missing);
@@ -117,16 +152,16 @@ add_cell(GString *line, const char *text, int width, gboolean right, gboolean la
 }
 
 static void
-add_line(GString *out, const CagmaTable *table, const int *widths, const Row *row, const char *color, int limit)
+add_line(GString *out, const CagmaTable *table, const int *widths, const Row *row, const char *color,
+         int limit)
 {
   g_autoptr(GString) line = g_string_new(NULL);
 
   for (guint i = 0; i < table->n_columns; i++)
-    add_cell(line, row ? cell(row, i) : heading(table, i), widths[i], is_right(table, i), i + 1 == table->n_columns);
-  if (limit > 0 && g_utf8_strlen(line->str, -1) > limit) {
-    g_string_truncate(line, (gsize)(g_utf8_offset_to_pointer(line->str, limit - 1) - line->str));
-    g_string_append(line, "…");
-  }
+    add_cell(line, row ? cell(row, i) : heading(table, i), widths[i], is_right(table, i),
+             i + 1 == table->n_columns);
+  if (limit > 0)
+    cut(line, limit);
   if (color)
     g_string_append_printf(out, "\033[%sm%s\033[0m\n", color, line->str);
   else

@@ -117,6 +117,21 @@ read_balloon(const xmlNode *root, CagmaDomainXml *domain, GError **error)
   return read_stats_period(balloon, domain, error);
 }
 
+static void
+read_channels(const xmlNode *root, CagmaDomainXml *domain)
+{
+  const xmlNode *devices = cagma_element_child(root, "devices");
+
+  for (const xmlNode *child = devices ? devices->children : NULL; child != NULL; child = child->next) {
+    const xmlNode *target = cagma_element_is(child, "channel") ? cagma_element_child(child, "target") : NULL;
+
+    if (target == NULL)
+      continue;
+    domain->cagma_channel |= cagma_element_has_attribute(target, "name", CAGMA_CHANNEL_NAME);
+    domain->agent_channel |= cagma_element_has_attribute(target, "name", CAGMA_AGENT_CHANNEL_NAME);
+  }
+}
+
 static gboolean
 is_ours(const xmlNode *node)
 {
@@ -173,6 +188,7 @@ read_domain(const xmlNode *root, CagmaDomainXml *domain, const CagmaConfig *defa
       !read_balloon(root, domain, error))
     return FALSE;
   domain->pinned = cagma_pinned_reason(root);
+  read_channels(root, domain);
   settle_config(root, domain, defaults);
   return TRUE;
 }

@@ -7,6 +7,10 @@
 #include "policy/config.h"
 #include "xml/error.h"
 
+/* The ports' names: our own, and the QEMU guest agent's. */
+#define CAGMA_CHANNEL_NAME "org.cagma.guest.0"
+#define CAGMA_AGENT_CHANNEL_NAME "org.qemu.guest_agent.0"
+
 /* A libvirt domain XML (virDomainGetXMLDesc, a hook's stdin, a file), read for what
  * CAGMA must know of a domain. Everything else in it is passed over. */
 
@@ -34,6 +38,9 @@ typedef struct {
   gboolean autodeflate;
   gboolean free_page_reporting;
   guint stats_period_s; /* 0: no statistics are collected */
+
+  gboolean cagma_channel; /* a port org.cagma.guest.0, for our own agent */
+  gboolean agent_channel; /* a port org.qemu.guest_agent.0 */
 
   /* NULL, or why memory that the guest gives back doesn't reach the host, as the
    * end of a sentence about the domain: "has a passed-through device (hostdev pci

@@ -39,6 +39,8 @@ the_example_is_read_in_full(void)
   g_assert_true(domain->autodeflate);
   g_assert_true(domain->free_page_reporting);
   g_assert_cmpuint(domain->stats_period_s, ==, 2);
+  g_assert_true(domain->cagma_channel);
+  g_assert_false(domain->agent_channel);
   g_assert_null(domain->pinned);
   g_assert_true(domain->has_config);
   g_assert_no_error(domain->config_error);
@@ -62,6 +64,8 @@ the_least_domain_has_no_balloon_and_the_defaults(void)
   g_assert_false(domain->autodeflate);
   g_assert_false(domain->free_page_reporting);
   g_assert_cmpuint(domain->stats_period_s, ==, 0);
+  g_assert_false(domain->cagma_channel);
+  g_assert_false(domain->agent_channel);
   g_assert_false(domain->has_config);
   g_assert_no_error(domain->config_error);
   g_assert_cmpuint(domain->config.guarantee_kib, ==, CAGMA_MIB(256));

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "plugin/backend.h"
+
+/* A hypervisor that does what the test tells it to: guests with a balloon, answers on
+ * the main loop's next turn, or none. */
+
+typedef struct FakeBackend FakeBackend;
+
+#define FAKE_N_KINDS (CAGMA_REQUEST_STATUS + 1)
+
+typedef struct {
+  char uuid[CAGMA_UUID_SIZE];
+  char *name;
+  int id;
+  gboolean runs;
+
+  /* What it is; the test's to change at any time. */
+  uint64_t memory_kib;
+  uint64_t actual_kib;
+  uint64_t used_kib;
+  char *config;   /* its cagma element, or NULL; fake_configure */
+  char *metadata; /* more metadata, or NULL */
+  char *xml;      /* given for its XML instead, or NULL */
+  gboolean no_balloon;
+  gboolean no_stats_period;
+  gboolean passed_through;
+  gboolean paused;
+  gboolean sticks; /* its balloon doesn't move */
+  gboolean dumb;   /* its guest reports no figures */
+  gboolean migrates;
+  uint64_t swap_in_kib;
+  uint64_t swap_out_kib;
+
+  /* How requests are answered. */
+  CagmaOutcome outcome[FAKE_N_KINDS];
+  gboolean silent[FAKE_N_KINDS]; /* not, until fake_release */
+
+  /* What was asked of it. */
+  unsigned n_asked[FAKE_N_KINDS];
+  uint64_t target_kib;  /* by the last SET that was done */
+  GArray *sets;         /* uint64_t, each SET submitted */
+  char *status;         /* its status metadata, or NULL */
+  unsigned n_status;    /* writes of it … */
+  gint64 status_us;     /* … the last one, … */
+  gint64 status_gap_us; /* … and the shortest time between two */
+  unsigned stats_period_s;
+  gboolean job_asked; /* the last sample asked for jobs too */
+
+  uint64_t stamp;
+} FakeGuest;
+
+/* What a SET is judged by before it is carried out. */
+typedef void (*FakeJudge)(FakeGuest *guest, uint64_t target_kib, void *user_data);
+
+FakeBackend *fake_new(void);
+CagmaBackend *fake_backend(FakeBackend *fake);
+void fake_judge(FakeBackend *fake, FakeJudge judge, void *user_data);
+
+/* The balloon belongs to memory_kib at first. The fake's. */
+FakeGuest *fake_add(FakeBackend *fake, const char *name, uint64_t memory_mib, uint64_t actual_mib,
+                    uint64_t used_mib, const char *config);
+void fake_configure(FakeBackend *fake, FakeGuest *guest, const char *config);
+
+void fake_connect(FakeBackend *fake);
+void fake_disconnect(FakeBackend *fake);
+gboolean fake_is_open(FakeBackend *fake);
+
+/* Starts or stops it, under a new id each time, and tells. */
+void fake_start(FakeBackend *fake, FakeGuest *guest);
+void fake_stop(FakeBackend *fake, FakeGuest *guest);
+void fake_tell(FakeBackend *fake, FakeGuest *guest, CagmaEventKind kind);
+
+/* Answers what the guest was asked while silent, as outcome says. */
+void fake_release(FakeBackend *fake, FakeGuest *guest, CagmaOutcome outcome);
+unsigned fake_n_held(FakeBackend *fake, FakeGuest *guest);
+
+/* After the manager's end; close() leaves it to the test to look at. */
+void fake_free(FakeBackend *fake);
