@@ -25,6 +25,7 @@ typedef enum {
   CAGMA_FIT_TAKE,   /* every demand is met once others gave what they don't need */
   CAGMA_FIT_SHARED, /* not every demand can be met: guarantees, then by shares */
   CAGMA_FIT_SHORT,  /* not even the guarantees fit */
+  CAGMA_FIT_QUEUE,  /* `queue`: some wait, or release */
 } CagmaFit;
 
 /* The `shares` allocator: guarantee first, then demand by shares.

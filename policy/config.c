@@ -18,6 +18,9 @@ static const char *const estimator_names[] = {
 
 static const char *const source_names[] = {
   [CAGMA_SOURCE_DEFICIT] = "deficit",
+  [CAGMA_SOURCE_MAX] = "max",
+  [CAGMA_SOURCE_SUM] = "sum",
+  [CAGMA_SOURCE_SWAPPING] = "swapping",
 };
 
 GQuark

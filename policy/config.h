@@ -23,6 +23,10 @@ typedef enum {
 /* What the critical amount is taken from (design: CMA). */
 typedef enum {
   CAGMA_SOURCE_DEFICIT, /* what is missing for the guest to run without swapping */
+  /* CAGMA's own: whole footprints, resident and swapped out, … */
+  CAGMA_SOURCE_MAX,      /* … of the guest's largest process */
+  CAGMA_SOURCE_SUM,      /* … of all it holds */
+  CAGMA_SOURCE_SWAPPING, /* … of the process that swaps */
 } CagmaCriticalSource;
 
 /* Which fields the document itself gave; the others hold defaults. */

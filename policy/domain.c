@@ -5,7 +5,8 @@
 
 #include "policy/units.h"
 
-/* Everything learned from samples; what the owner set stays. */
+/* Everything learned from samples; what the owner set stays, and so does what the
+ * guest's crying wolf earned it: a reboot is the guest's to have, or to pretend. */
 static void
 forget(CagmaDomain *domain, int64_t now_us)
 {
@@ -15,10 +16,13 @@ forget(CagmaDomain *domain, int64_t now_us)
   domain->config = kept.config;
   domain->managed = kept.managed;
   domain->hold = kept.hold;
+  domain->pinned = kept.pinned;
   domain->unresponsive = kept.unresponsive;
   domain->max_kib = kept.max_kib;
   domain->overhead_kib = kept.overhead_kib;
   domain->report_period_us = kept.report_period_us;
+  domain->wolf_count = kept.wolf_count;
+  domain->deaf_until_us = kept.deaf_until_us;
   domain->still_since_us = now_us;
   domain->report_us = now_us;
 }
@@ -38,6 +42,51 @@ cagma_domain_restart(CagmaDomain *domain, uint64_t target_kib, int64_t now_us)
   domain->target_kib = target_kib;
 }
 
+static void
+listen_to(CagmaDomain *domain, CagmaSampleSource source)
+{
+  domain->source = source;
+  /* Counters of two sources are of two moments: their difference means nothing. */
+  domain->has_counters = 0;
+  domain->has_stamp = FALSE;
+  domain->prev_used_us = 0;
+  domain->has_swap_used = FALSE;
+  domain->swap_used_kib = 0;
+  domain->largest_kib = 0;
+  domain->swapping_kib = 0;
+}
+
+void
+cagma_domain_source_lost(CagmaDomain *domain, CagmaSampleSource source)
+{
+  if (domain->source == source && source != CAGMA_SAMPLE_BALLOON)
+    listen_to(domain, CAGMA_SAMPLE_BALLOON);
+}
+
+static gboolean
+tells_available(const CagmaSample *sample)
+{
+  const uint32_t parts = CAGMA_HAS_UNUSED | CAGMA_HAS_CACHES;
+
+  return (sample->has & CAGMA_HAS_USABLE) || (sample->has & parts) == parts;
+}
+
+/* Leaves of the sample what counts: a worse source's report doesn't, as long as a
+ * better one speaks; nor does one without the figure all depends on, from a source
+ * that there's another beside. */
+static void
+choose_source(CagmaDomain *domain, CagmaSample *sample, int64_t now_us)
+{
+  gboolean counts = sample->source >= domain->source || now_us - domain->report_us > CAGMA_SOURCE_DEAD_US;
+
+  if (!(sample->has & CAGMA_HAS_REPORT))
+    return;
+  if (!counts || (sample->source != CAGMA_SAMPLE_BALLOON && !tells_available(sample)))
+    sample->has &= ~(uint32_t)CAGMA_HAS_REPORT;
+  else if (sample->source != domain->source)
+    listen_to(domain, sample->source);
+}
+
 static uint64_t
 distance(uint64_t a, uint64_t b)
 {
@@ -53,18 +102,21 @@ per_second(uint64_t amount, int64_t elapsed_us)
   return cagma_min_kib(amount * (uint64_t)CAGMA_SECOND_US / (uint64_t)elapsed_us, CAGMA_MAX_KIB);
 }
 
-/* Halves value once per half-life, linearly in between: within 6 % of the
- * exponential, in integers. */
+/* value × 2^(−elapsed / half-life), within 1 %: the parabola that has the right values
+ * at both ends of a half-life and the right slope at its start, so that it comes to
+ * the same in one long step and in many short ones. */
 static uint64_t
 decay(uint64_t value, int64_t elapsed_us, int64_t half_life_us)
 {
   int64_t halvings = elapsed_us / half_life_us;
-  uint64_t rest_permille = (uint64_t)((elapsed_us % half_life_us) * 1000 / half_life_us);
+  uint64_t part_ppm = (uint64_t)((elapsed_us % half_life_us) * 1000000 / half_life_us);
+  uint64_t lost_ppm = part_ppm * (693147 - 193147 * part_ppm / 1000000) / 1000000;
 
   if (halvings > 62)
     return 0;
   value >>= halvings;
-  return value - cagma_permille(value, rest_permille) / 2;
+  /* Rounded up, lest little be remembered for ever. */
+  return value - (value * lost_ppm + 999999) / 1000000;
 }
 
 static void
@@ -111,6 +163,18 @@ settle(CagmaDomain *domain, int64_t now_us)
   domain->settled = reached || now_us - domain->still_since_us >= CAGMA_SETTLE_US;
 }
 
+/* A balloon that rests below what was last asked of it follows somebody else: an
+ * operator, or libvirt, whose XML says the full size while a domain starts. The rest
+ * would be counted as held for ever, so it is taken back. */
+static void
+follow_others(CagmaDomain *domain, int64_t now_us)
+{
+  if (domain->settled && domain->move == CAGMA_MOVE_NONE &&
+      domain->actual_kib + CAGMA_REACHED_KIB < domain->target_kib &&
+      now_us - domain->still_since_us >= CAGMA_SETTLE_US)
+    domain->withdraw = TRUE;
+}
+
 static void
 watch_trust(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
 {
@@ -136,42 +200,55 @@ watch_trust(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
 uint64_t
 cagma_domain_swapped(const CagmaDomain *domain)
 {
+  if (domain->has_swap_used)
+    return domain->swap_used_kib;
   return cagma_above(domain->swap_out_kib, domain->swap_in_kib);
 }
 
 static gboolean
 ran_backwards(const CagmaDomain *domain, const CagmaSample *sample)
 {
-  if (!domain->has_counters)
-    return FALSE;
-  if ((sample->has & CAGMA_HAS_SWAP) &&
+  const uint32_t both = sample->has & domain->has_counters;
+
+  if ((both & CAGMA_HAS_SWAP) &&
       (sample->swap_in_kib < domain->swap_in_kib || sample->swap_out_kib < domain->swap_out_kib))
     return TRUE;
-  return (sample->has & CAGMA_HAS_FAULTS) && sample->major_faults < domain->major_faults;
+  return (both & CAGMA_HAS_FAULTS) && sample->major_faults < domain->major_faults;
+}
+
+/* What was swapped in since a shrink goes on from where another source's counter starts. */
+static void
+go_on_counting(CagmaDomain *domain, const CagmaSample *sample)
+{
+  uint64_t since_kib = cagma_above(domain->swap_in_kib, domain->shrunk_swap_in_kib);
+
+  domain->shrunk_swap_in_kib = cagma_above(sample->swap_in_kib, since_kib);
 }
 
 static void
 count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
 {
+  const uint32_t both = sample->has & domain->has_counters;
   int64_t elapsed_us = now_us - domain->counters_us;
+  uint64_t swapped_in = 0, swapped_out = 0;
 
-  if (domain->has_counters && elapsed_us > 0) {
-    uint64_t swapped_in = 0, swapped_out = 0;
-
-    if (sample->has & CAGMA_HAS_SWAP) {
-      swapped_in = sample->swap_in_kib - domain->swap_in_kib;
-      domain->swap_in_kib_per_s = per_second(swapped_in, elapsed_us);
-      swapped_out = sample->swap_out_kib - domain->swap_out_kib;
-      domain->swap_out_kib_per_s = per_second(swapped_out, elapsed_us);
-    }
-    if (sample->has & CAGMA_HAS_FAULTS)
-      domain->faults_per_s = per_second(sample->major_faults - domain->major_faults, elapsed_us);
-    domain->swap_back_kib =
-        decay(domain->swap_back_kib, elapsed_us, CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_in;
-    domain->pushed_out_kib =
-        decay(domain->pushed_out_kib, elapsed_us, CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_out;
+  if ((both & CAGMA_HAS_SWAP) && elapsed_us > 0) {
+    swapped_in = sample->swap_in_kib - domain->swap_in_kib;
+    domain->swap_in_kib_per_s = per_second(swapped_in, elapsed_us);
+    swapped_out = sample->swap_out_kib - domain->swap_out_kib;
+    domain->swap_out_kib_per_s = per_second(swapped_out, elapsed_us);
   }
+  if ((both & CAGMA_HAS_FAULTS) && elapsed_us > 0)
+    domain->faults_per_s = per_second(sample->major_faults - domain->major_faults, elapsed_us);
+  /* Time passes also while there is nothing to compare with. */
+  domain->swap_back_kib =
+      decay(domain->swap_back_kib, MAX(elapsed_us, 0), CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_in;
+  domain->pushed_out_kib =
+      decay(domain->pushed_out_kib, MAX(elapsed_us, 0), CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_out;
+
   if (sample->has & CAGMA_HAS_SWAP) {
+    if (!(both & CAGMA_HAS_SWAP))
+      go_on_counting(domain, sample);
     domain->swap_in_kib = sample->swap_in_kib;
     domain->swap_out_kib = sample->swap_out_kib;
   }
@@ -180,7 +257,7 @@ count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
   domain->swap_back_kib = cagma_min_kib(domain->swap_back_kib, cagma_domain_swapped(domain));
   domain->pushed_out_kib = cagma_min_kib(domain->pushed_out_kib, cagma_domain_swapped(domain));
   domain->counters_us = now_us;
-  domain->has_counters = TRUE;
+  domain->has_counters |= sample->has & (CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS);
 }
 
 static void
@@ -255,6 +332,8 @@ is_new_report(CagmaDomain *domain, const CagmaSample *sample)
 {
   gboolean changed;
 
+  if (!(sample->has & CAGMA_HAS_REPORT))
+    return FALSE;
   if (!(sample->has & CAGMA_HAS_STAMP))
     return TRUE;
   changed = domain->has_stamp && sample->stamp != domain->stamp && sample->stamp != 0;
@@ -271,29 +350,44 @@ cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
   gboolean had_actual = domain->has_actual, stood_still, is_new;
 
   cagma_sample_clamp(&sample, domain->max_kib);
-  if (ran_backwards(domain, &sample))
+  choose_source(domain, &sample, now_us);
+  if (ran_backwards(domain, &sample)) {
     cagma_domain_restart(domain, domain->target_kib, now_us);
+    domain->source = sample.source;
+  }
 
   if (sample.has & CAGMA_HAS_ACTUAL)
     follow_balloon(domain, sample.actual_kib, now_us);
 
   is_new = is_new_report(domain, &sample);
   if (is_new) {
+    domain->consumption_kib_per_s = decay(domain->consumption_kib_per_s, MAX(now_us - domain->report_us, 0),
+                                          CAGMA_CONSUMPTION_HALF_LIFE_US);
     domain->reported = TRUE;
     domain->report_us = now_us;
-    domain->consumption_kib_per_s = domain->consumption_kib_per_s * 3 / 4;
+    domain->largest_kib = sample.has & CAGMA_HAS_LARGEST ? sample.largest_kib : 0;
+    domain->swapping_kib = sample.has & CAGMA_HAS_SWAPPING ? sample.swapping_kib : 0;
+    domain->has_swap_used = (sample.has & CAGMA_HAS_SWAP_USED) != 0;
+    domain->swap_used_kib = domain->has_swap_used ? sample.swap_used_kib : 0;
     count(domain, &sample, now_us);
   }
   count_block_reads(domain, &sample, now_us);
   settle(domain, now_us);
+  follow_others(domain, now_us);
   watch_trust(domain, &sample, now_us);
   watch_harm(domain, now_us);
   if (!is_new)
     return;
 
   /* The report was made at some moment since the last sample. If the balloon moved
-   * in between, it and the balloon's size don't belong together. */
+   * in between, it and the balloon's size don't belong together. A source that can't
+   * see the balloon is believed only while none is on its way. */
   stood_still = had_actual && distance(before_kib, domain->actual_kib) <= CAGMA_REACHED_KIB;
+  if (!(sample.has & CAGMA_HAS_ACTUAL)) {
+    stood_still = had_actual && domain->move == CAGMA_MOVE_NONE;
+    sample.actual_kib = domain->actual_kib;
+    sample.has |= CAGMA_HAS_ACTUAL;
+  }
   domain->contradictory = FALSE;
   if (!stood_still)
     return;
@@ -333,6 +427,41 @@ cagma_domain_set(CagmaDomain *domain, uint64_t target_kib, int64_t now_us)
   }
 }
 
+/* Whether the guest's counters bear its pressure out: pages swapped since the last
+ * event, or, where it has no swap to go to, pages of files read back in earnest. */
+static gboolean
+bears_out(const CagmaDomain *domain)
+{
+  if (!domain->pressed_us || domain->pressed_swapped_kib != domain->swap_in_kib + domain->swap_out_kib)
+    return TRUE;
+  return distance(domain->major_faults, domain->pressed_faults) >= CAGMA_WOLF_FAULTS;
+}
+
+gboolean
+cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us)
+{
+  gboolean borne_out = bears_out(domain);
+
+  domain->pressed_us = now_us;
+  domain->pressed_swapped_kib = domain->swap_in_kib + domain->swap_out_kib;
+  domain->pressed_faults = domain->major_faults;
+  if (now_us < domain->deaf_until_us)
+    return FALSE;
+  if (now_us - domain->deaf_until_us >= CAGMA_WOLF_BACKOFF_MAX_US)
+    domain->wolf_count = 0;
+  domain->wolf_events = borne_out ? 0 : domain->wolf_events + 1;
+  if (domain->wolf_events >= CAGMA_WOLF_EVENTS) {
+    domain->wolf_events = 0;
+    domain->emergency = FALSE;
+    domain->deaf_until_us =
+        now_us + MIN(CAGMA_WOLF_BACKOFF_US << MIN(domain->wolf_count, 5), CAGMA_WOLF_BACKOFF_MAX_US);
+    domain->wolf_count++;
+    return FALSE;
+  }
+  domain->emergency = domain->config.emergency && domain->has_figures && domain->available_kib < critical_kib;
+  return domain->emergency;
+}
+
 /* Left out of what follows, for longer each time. */
 static void
 set_aside(CagmaDomain *domain, int64_t now_us)
@@ -357,6 +486,8 @@ cagma_domain_tick(CagmaDomain *domain, int64_t now_us)
 {
   if (domain->stuck_until_us && now_us >= domain->stuck_until_us)
     domain->stuck_until_us = 0;
+  if (domain->emergency && now_us - domain->pressed_us >= CAGMA_EMERGENCY_US)
+    domain->emergency = FALSE;
   if (domain->regain_until_us && now_us >= domain->regain_until_us) {
     domain->regain_until_us = 0;
     domain->regain_kib = 0;
@@ -379,7 +510,7 @@ cagma_domain_charge(const CagmaDomain *domain)
   uint64_t held;
 
   if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE || !domain->settled ||
-      !domain->target_kib || domain->distrusted)
+      !domain->target_kib || domain->distrusted || domain->pinned)
     return domain->max_kib;
 
   held = cagma_max_kib(domain->actual_kib, domain->target_kib);

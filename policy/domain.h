@@ -56,17 +56,54 @@
  * guest that was given memory faults its pages in again for tens of seconds. */
 #define CAGMA_SWAP_BACK_HALF_LIFE_US (10 * CAGMA_SECOND_US)
 
+/* How fast foreseen consumption is forgotten (half-life): ramps come in bursts. */
+#define CAGMA_CONSUMPTION_HALF_LIFE_US (2 * CAGMA_SECOND_US)
+
+/* A source silent this long is taken for dead while a worse one still speaks. */
+#define CAGMA_SOURCE_DEAD_US (5 * CAGMA_SECOND_US)
+
+/* An emergency that isn't confirmed by another event ends after this long: what is
+ * still missing then is the period's business. */
+#define CAGMA_EMERGENCY_US (10 * CAGMA_SECOND_US)
+/* So many pressure events in a row without a page swapped in between, or this many
+ * major faults where there is no swap, are crying wolf: the next ones aren't listened
+ * to for this long, doubled each time up to the maximum. A guest that behaves for as
+ * long as the maximum is forgiven. */
+#define CAGMA_WOLF_EVENTS 5
+#define CAGMA_WOLF_FAULTS 16
+#define CAGMA_WOLF_BACKOFF_US (30 * CAGMA_SECOND_US)
+#define CAGMA_WOLF_BACKOFF_MAX_US (600 * CAGMA_SECOND_US)
+
 typedef enum {
   CAGMA_MOVE_NONE,
   CAGMA_MOVE_GROW,
   CAGMA_MOVE_SHRINK,
 } CagmaMove;
 
+/* A domain's place with the `queue` allocator (queue.h). */
+#define CAGMA_QUEUE_RING 5
+
+typedef enum {
+  CAGMA_QUEUE_NEITHER,
+  CAGMA_QUEUE_ALLOC,   /* has less available than its critical amount */
+  CAGMA_QUEUE_RELEASE, /* has more */
+} CagmaQueueSet;
+
+typedef struct {
+  CagmaQueueSet set;
+  uint64_t ticket;                 /* when it joined: the lower the earlier */
+  uint64_t critical_kib;           /* CMA; 0: unset */
+  uint64_t least_kib;              /* below which the CMA isn't lowered */
+  uint32_t releases;               /* since it joined */
+  uint64_t ring[CAGMA_QUEUE_RING]; /* the last of them, KiB */
+} CagmaQueuePlace;
+
 typedef struct {
   /* The owner's: may change between any two calls. */
   CagmaConfig config;       /* fitted to the domain (cagma_config_fit) */
   gboolean managed;         /* has a configuration that is valid and not off */
   const char *hold;         /* why hands are off it, or NULL; a string that outlives the domain's use */
+  gboolean pinned;          /* memory that leaves it doesn't reach the host */
   gboolean unresponsive;    /* its hypervisor process doesn't answer */
   uint64_t max_kib;         /* the domain's <memory> */
   uint64_t overhead_kib;    /* what its process holds beside the guest's memory */
@@ -90,6 +127,7 @@ typedef struct {
   gboolean withdraw; /* a stuck move's target is still out there: to be taken back */
 
   /* The last report that counted. */
+  CagmaSampleSource source;
   gboolean reported;      /* ever, since the start */
   gboolean contradictory; /* the newest report makes no sense */
   uint64_t stamp;
@@ -101,8 +139,13 @@ typedef struct {
   uint64_t available_kib;
   uint64_t rss_kib;
 
+  uint64_t swap_used_kib; /* as the guest's agent says; 0 where has_swap_used isn't set */
+  gboolean has_swap_used;
+  uint64_t largest_kib; /* footprints of guest processes; 0: not told */
+  uint64_t swapping_kib;
+
   /* Counters and what they amount to. */
-  gboolean has_counters;
+  uint32_t has_counters; /* which of CAGMA_HAS_SWAP and CAGMA_HAS_FAULTS there's something to compare with */
   int64_t counters_us;
   uint64_t swap_in_kib;
   uint64_t swap_out_kib;
@@ -131,6 +174,17 @@ typedef struct {
   int64_t regain_until_us;
   uint32_t hurt_count;
 
+  /* Pressure events. */
+  gboolean emergency;           /* it said it is short, and is */
+  int64_t pressed_us;           /* the last event; 0: never */
+  uint64_t pressed_swapped_kib; /* swapped in and out by then */
+  uint64_t pressed_faults;      /* major faults by then */
+  uint32_t wolf_events;         /* in a row that nothing bore out */
+  uint32_t wolf_count;
+  int64_t deaf_until_us;
+
+  CagmaQueuePlace queue;
+
   /* Trust. */
   int64_t above_since_us; /* resident memory above the balloon since; 0: it isn't */
   gboolean distrusted;
@@ -146,6 +200,13 @@ void cagma_domain_restart(CagmaDomain *domain, uint64_t target_kib, int64_t now_
 
 /* Takes in a sample, clamping it first. Counters that run backwards are a reboot. */
 void cagma_domain_feed(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us);
+
+/* Its source of this kind is gone: another's reports count from the next one on. */
+void cagma_domain_source_lost(CagmaDomain *domain, CagmaSampleSource source);
+
+/* Its guest reports memory pressure; the sample that came with it was fed before.
+ * TRUE where it is an emergency: it has less available than it needs, and is heard. */
+gboolean cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us);
 
 /* Says that a call setting target_kib is about to be made. Before the call, since
  * the target must count from the moment it might have been made. */

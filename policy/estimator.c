@@ -14,6 +14,21 @@ foreseen(const CagmaDomain *domain, int64_t horizon_us)
   return cagma_min_kib(taken_kib, cagma_permille(cagma_domain_standing(domain), CAGMA_FORESEEN_MAX_PERMILLE));
 }
 
+/* S. What the agent tells of processes counts only where it tells of any: that one of
+ * them swaps needn't be. */
+static uint64_t
+footprint(const CagmaDomain *domain, gboolean *approximated)
+{
+  gboolean told = domain->largest_kib || domain->swapping_kib;
+
+  *approximated = domain->config.source == CAGMA_SOURCE_SUM ? !domain->has_swap_used : !told;
+  if (told && domain->config.source == CAGMA_SOURCE_MAX)
+    return cagma_max_kib(domain->largest_kib, domain->swapping_kib);
+  if (told && domain->config.source == CAGMA_SOURCE_SWAPPING)
+    return domain->swapping_kib;
+  return domain->used_kib + cagma_domain_swapped(domain);
+}
+
 static void
 estimate_critical(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *demand)
 {
@@ -24,6 +39,14 @@ estimate_critical(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *de
   demand->foreseen_kib = foreseen(domain, horizon_us);
   headroom_kib = cagma_max_kib(headroom_kib, CAGMA_HEADROOM_MIN_KIB);
   demand->headroom_kib = cagma_max_kib(headroom_kib, demand->foreseen_kib);
+
+  if (domain->config.source != CAGMA_SOURCE_DEFICIT) {
+    demand->footprint_kib = footprint(domain, &demand->approximated);
+    demand->critical_kib = cagma_max_kib(cagma_permille(demand->footprint_kib, domain->config.rate_permille),
+                                         demand->headroom_kib);
+    demand->demand_kib = domain->used_kib + demand->critical_kib;
+    return;
+  }
 
   demand->swap_back_kib = domain->swap_back_kib;
   if (domain->available_kib < headroom_kib)
@@ -37,7 +60,6 @@ void
 cagma_estimate(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *demand)
 {
   const CagmaConfig *config = &domain->config;
-  uint64_t standing_kib = cagma_domain_standing(domain);
 
   memset(demand, 0, sizeof *demand);
   demand->used_kib = domain->used_kib;
@@ -48,10 +70,18 @@ cagma_estimate(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *deman
   else if (domain->has_figures)
     estimate_critical(domain, horizon_us, demand);
   else
-    demand->demand_kib = standing_kib;
+    demand->demand_kib = cagma_domain_standing(domain);
+
+  cagma_demand_bound(domain, demand);
+}
+
+void
+cagma_demand_bound(const CagmaDomain *domain, CagmaDemand *demand)
+{
+  const CagmaConfig *config = &domain->config;
 
   demand->demand_kib = cagma_max_kib(demand->demand_kib, domain->regain_kib);
   if (config->shares == 0)
-    demand->demand_kib = cagma_min_kib(demand->demand_kib, standing_kib);
+    demand->demand_kib = cagma_min_kib(demand->demand_kib, cagma_domain_standing(domain));
   demand->demand_kib = cagma_clamp_kib(demand->demand_kib, config->guarantee_kib, config->limit_kib);
 }

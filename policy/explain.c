@@ -62,6 +62,19 @@ cagma_explain_reason(const CagmaHost *host, const CagmaPlan *plan, size_t index,
   case CAGMA_WHY_SHORT:
     return g_strdup_printf("has " MIB_FORMAT " available and needs " MIB_FORMAT, mib(demand->available_kib),
                            mib(demand->critical_kib));
+  case CAGMA_WHY_EMERGENCY:
+    return g_strdup_printf("its guest reports pressure: it has " MIB_FORMAT
+                           " available and needs " MIB_FORMAT,
+                           mib(demand->available_kib), mib(demand->critical_kib));
+  case CAGMA_WHY_PRESSED:
+    return g_strdup_printf("its guest reports pressure, but has " MIB_FORMAT
+                           " available and needs " MIB_FORMAT,
+                           mib(demand->available_kib), mib(demand->critical_kib));
+  case CAGMA_WHY_DEAF:
+    return g_strdup_printf(
+        "its guest reported pressure %d times without swapping; not listened to for another "
+        "%" PRIu64 " s",
+        CAGMA_WOLF_EVENTS, seconds(domain->deaf_until_us - now_us));
   case CAGMA_WHY_WAITS:
     return g_strdup_printf("needs " MIB_FORMAT " more; waits for memory in hand", mib(decision->waits_kib));
   case CAGMA_WHY_ABOVE_LIMIT:
@@ -69,6 +82,13 @@ cagma_explain_reason(const CagmaHost *host, const CagmaPlan *plan, size_t index,
   case CAGMA_WHY_GIVES:
     return g_strdup_printf("gives to others: has " MIB_FORMAT " available and needs " MIB_FORMAT,
                            mib(demand->available_kib), mib(demand->critical_kib));
+  case CAGMA_WHY_POOL:
+    return g_strdup_printf("gives to the emergency pool: has " MIB_FORMAT " available and needs " MIB_FORMAT,
+                           mib(demand->available_kib), mib(demand->critical_kib));
+  case CAGMA_WHY_RELEASES:
+    return g_strdup_printf("the host has nothing to give; releases from its " MIB_FORMAT
+                           " available what it has above its critical amount of " MIB_FORMAT,
+                           mib(demand->available_kib), mib(domain->queue.critical_kib));
   case CAGMA_WHY_RECLAIMED:
     return g_strdup_printf("gives back to the host: has " MIB_FORMAT " available and needs " MIB_FORMAT,
                            mib(demand->available_kib), mib(demand->critical_kib));
@@ -110,6 +130,28 @@ explain_figures(GString *text, const CagmaDomain *domain, const CagmaDecision *d
 }
 
 static void
+explain_critical(GString *text, const CagmaDomain *domain, const CagmaDemand *demand)
+{
+  static const char *const footprints[] = {
+    [CAGMA_SOURCE_DEFICIT] = "",
+    [CAGMA_SOURCE_MAX] = "the footprint of its largest process",
+    [CAGMA_SOURCE_SUM] = "all it uses and has swapped out",
+    [CAGMA_SOURCE_SWAPPING] = "the footprint of its swapping process",
+  };
+  g_autofree char *rate = g_strdup_printf("%u.%u", domain->config.rate_permille / 1000,
+                                          domain->config.rate_permille % 1000 / 100);
+
+  g_string_append_printf(text, "used " MIB_FORMAT " + critical " MIB_FORMAT " (headroom " MIB_FORMAT,
+                         mib(demand->used_kib), mib(demand->critical_kib), mib(demand->headroom_kib));
+  if (domain->config.source == CAGMA_SOURCE_DEFICIT)
+    g_string_append_printf(text, ", lately swapped " MIB_FORMAT " × %s)", mib(demand->swap_back_kib), rate);
+  else
+    g_string_append_printf(
+        text, ", or %s " MIB_FORMAT " × %s%s)", footprints[domain->config.source], mib(demand->footprint_kib),
+        rate, demand->approximated ? ", taken from its balloon's statistics for want of an agent's" : "");
+}
+
+static void
 explain_demand(GString *text, const CagmaDomain *domain, const CagmaDemand *demand)
 {
   g_string_append_printf(text, "estimator %s: ", cagma_estimator_to_string(domain->config.estimator));
@@ -118,12 +160,7 @@ explain_demand(GString *text, const CagmaDomain *domain, const CagmaDemand *dema
   else if (!domain->has_figures)
     g_string_append_printf(text, "without figures it stays where it is");
   else
-    g_string_append_printf(text,
-                           "used " MIB_FORMAT " + critical " MIB_FORMAT " (headroom " MIB_FORMAT
-                           ", lately swapped " MIB_FORMAT " × %u.%u)",
-                           mib(demand->used_kib), mib(demand->critical_kib), mib(demand->headroom_kib),
-                           mib(demand->swap_back_kib), domain->config.rate_permille / 1000,
-                           domain->config.rate_permille % 1000 / 100);
+    explain_critical(text, domain, demand);
   if (demand->foreseen_kib && demand->foreseen_kib == demand->headroom_kib)
     g_string_append_printf(
         text, "; the headroom is what it takes up before memory can arrive, at %" PRIu64 " KiB/s",
@@ -137,22 +174,46 @@ explain_demand(GString *text, const CagmaDomain *domain, const CagmaDemand *dema
 }
 
 static void
-explain_share(GString *text, const CagmaPlan *plan, const CagmaDomain *domain, const CagmaDecision *decision)
+explain_place(GString *text, const CagmaQueuePlace *place)
 {
+  static const char *const sets[] = {
+    [CAGMA_QUEUE_NEITHER] = "it neither asks nor releases",
+    [CAGMA_QUEUE_ALLOC] = "it asks for memory",
+    [CAGMA_QUEUE_RELEASE] = "it has more than its critical amount",
+  };
+
+  if (!place->critical_kib)
+    g_string_append_printf(text, "; it has had no need to swap, so that its critical amount isn't set");
+  else
+    g_string_append_printf(text, "; its critical amount is set to " MIB_FORMAT ", %s, released %u times",
+                           mib(place->critical_kib), sets[place->set], place->releases);
+}
+
+static void
+explain_share(GString *text, const CagmaHost *host, const CagmaPlan *plan, const CagmaDomain *domain,
+              const CagmaDecision *decision)
+{
+  gboolean classic = host->policy == CAGMA_POLICY_CLASSIC;
   static const char *const fits[] = {
     [CAGMA_FIT_EASY] = "memory in hand meets every need",
     [CAGMA_FIT_TAKE] = "every need is met with what others can spare",
     [CAGMA_FIT_SHARED] = "not all needs fit: guarantees first, the rest by shares",
     [CAGMA_FIT_SHORT] = "not even the guarantees fit: what stands stands",
+    [CAGMA_FIT_QUEUE] = "those who have waited longest are served first",
   };
 
-  g_string_append_printf(text, "allocator shares: in hand %" PRId64 " MiB", plan->in_hand_kib / 1024);
+  g_string_append_printf(text, "allocator %s: in hand %" PRId64 " MiB", classic ? "queue" : "shares",
+                         plan->in_hand_kib / 1024);
   if (plan->coming_kib)
     g_string_append_printf(text, ", " MIB_FORMAT " coming in from shrinks under way", mib(plan->coming_kib));
+  if (plan->pool_kib)
+    g_string_append_printf(text, " (of it " MIB_FORMAT " kept for emergencies)", mib(plan->pool_kib));
   g_string_append_printf(text, "; %s", fits[plan->fit]);
   if (plan->shortfall_kib)
     g_string_append_printf(text, " (" MIB_FORMAT " short)", mib(plan->shortfall_kib));
-  if (decision->entitled_kib)
+  if (classic)
+    explain_place(text, &domain->queue);
+  else if (decision->entitled_kib)
     g_string_append_printf(text, ". With %u shares it is entitled to " MIB_FORMAT, domain->config.shares,
                            mib(decision->entitled_kib));
   g_string_append_printf(text, ".\n");
@@ -170,7 +231,7 @@ cagma_explain(const CagmaHost *host, const CagmaPlan *plan, size_t index, int64_
   if (domain->managed) {
     explain_figures(text, domain, decision, now_us);
     explain_demand(text, domain, &decision->demand);
-    explain_share(text, plan, domain, decision);
+    explain_share(text, host, plan, domain, decision);
     if (decision->target_kib)
       g_string_append_printf(text, "plan: set it from " MIB_FORMAT " to " MIB_FORMAT ".\n",
                              mib(decision->standing_kib), mib(decision->target_kib));

@@ -21,7 +21,8 @@ holds(const CagmaDomain *d, uint64_t target_kib)
 {
   uint64_t most = target_kib;
 
-  if (!d->managed || d->config.mode != CAGMA_MODE_ENFORCE || !d->settled || d->distrusted || !target_kib)
+  if (!d->managed || d->config.mode != CAGMA_MODE_ENFORCE || !d->settled || d->distrusted || d->pinned ||
+      !target_kib)
     return d->max_kib;
   if (d->actual_kib > most)
     most = d->actual_kib;

@@ -101,3 +101,9 @@ cagma_host_coming(const CagmaHost *host, int64_t now_us)
   }
   return coming_kib;
 }
+
+int64_t
+cagma_host_horizon_us(const CagmaHost *host, const CagmaDomain *domain)
+{
+  return host->period_us + 2 * domain->report_period_us;
+}

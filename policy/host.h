@@ -22,6 +22,12 @@ typedef enum {
   CAGMA_SURPLUS_RECLAIM, /* idle memory goes back to the host */
 } CagmaSurplus;
 
+/* A named policy: estimators are the domains', the allocator is the host's. */
+typedef enum {
+  CAGMA_POLICY_CAGMA,   /* `shares` (allocator.h) */
+  CAGMA_POLICY_CLASSIC, /* `queue` (queue.h): what the original CAGMA does */
+} CagmaPolicy;
+
 /* With budget auto, in hand rises by this part of the host's memory a second at
  * the most: what was freed a moment ago is often wanted back the next. */
 #define CAGMA_IN_HAND_RISE_PERMILLE_PER_S 50
@@ -39,7 +45,12 @@ typedef struct {
   uint64_t merged_kib;    /* AUTO: what page merging saves now and a write can want back */
   uint64_t reserve_kib;   /* never given to guests */
   uint64_t incoming_kib;  /* for domains about to start, not among `domains` yet */
+  uint64_t pool_kib;      /* kept free for emergencies, where nobody goes short for it */
+  /* What the domains hold is only just being learned, so that too much is counted as
+   * taken: nobody gives for that. */
+  gboolean learning;
   CagmaSurplus surplus;
+  CagmaPolicy policy;
   int64_t period_us;
 
   CagmaDomain **domains; /* the owner's */
@@ -49,6 +60,11 @@ typedef struct {
   int64_t measured_kib; /* memory in hand by this moment's figures */
   int64_t trusted_kib;  /* as much of it as may be granted */
   int64_t trusted_us;   /* 0: never */
+
+  /* Kept by cagma_decide. */
+  gboolean pool_low;      /* half of the pool was gone, and isn't back yet */
+  int64_t queue_round_us; /* the `queue` allocator's last round; 0: none */
+  uint64_t queue_tickets; /* given out */
 } CagmaHost;
 
 /* Measures memory in hand, KiB; negative where more is promised than there is.
@@ -58,6 +74,11 @@ typedef struct {
  * since the host's and the guest's figures are not of one moment, and what may be
  * granted falls at once and rises slowly. Returns host->trusted_kib. */
 int64_t cagma_host_measure(CagmaHost *host, int64_t now_us);
+
+/* How long until memory arrives where a need arises now: it shows in the domain's next
+ * report, is decided on in the next period, and the memory takes about another report
+ * to arrive and be seen. */
+int64_t cagma_host_horizon_us(const CagmaHost *host, const CagmaDomain *domain);
 
 /* What shrinks under way will soon bring in, KiB. */
 uint64_t cagma_host_coming(const CagmaHost *host, int64_t now_us);

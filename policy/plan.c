@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "policy/queue.h"
 #include "policy/units.h"
 
 __extension__ typedef unsigned __int128 Wide;
@@ -33,6 +34,7 @@ begin(CagmaPlan *plan, size_t n)
   plan->n_decisions = n;
   plan->shortfall_kib = 0;
   plan->below_kib = 0;
+  plan->tops_up = FALSE;
   if (n)
     memset(plan->decisions, 0, n * sizeof *plan->decisions);
 }
@@ -106,18 +108,24 @@ put_right(const CagmaDomain *domain, size_t index, gboolean may_shrink, CagmaPla
 
 /* What to say of a domain that isn't moved now. */
 static void
-say_at_rest(const CagmaDomain *domain, gboolean fresh, CagmaDecision *decision)
+say_at_rest(const CagmaDomain *domain, gboolean fresh, int64_t now_us, CagmaDecision *decision)
 {
+  gboolean has_enough = decision->demand.available_kib >= decision->demand.critical_kib;
+
   if (domain->stuck_until_us)
     say(decision, CAGMA_STATE_STUCK, CAGMA_WHY_STUCK);
   else if (domain->move == CAGMA_MOVE_GROW)
-    say(decision, CAGMA_STATE_GROWING, CAGMA_WHY_MOVING);
+    say(decision, domain->emergency ? CAGMA_STATE_EMERGENCY : CAGMA_STATE_GROWING, CAGMA_WHY_MOVING);
   else if (domain->move == CAGMA_MOVE_SHRINK)
     say(decision, CAGMA_STATE_SHRINKING, CAGMA_WHY_MOVING);
   else if (domain->contradictory)
     say(decision, CAGMA_STATE_BLIND, CAGMA_WHY_CONTRADICTORY);
   else if (!fresh)
     say(decision, CAGMA_STATE_BLIND, CAGMA_WHY_STALE);
+  else if (now_us < domain->deaf_until_us)
+    say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_DEAF);
+  else if (domain->pressed_us && now_us - domain->pressed_us < CAGMA_EMERGENCY_US && has_enough)
+    say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_PRESSED);
   else
     say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_ENOUGH);
 }
@@ -146,9 +154,7 @@ static void
 consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t *n_claims)
 {
   CagmaDomain *domain = host->domains[index];
-  /* A need shows in the next report, is decided on in the next period, and the
-   * memory takes about another report to arrive and be seen. */
-  int64_t horizon_us = host->period_us + 2 * domain->report_period_us;
+  int64_t horizon_us = cagma_host_horizon_us(host, domain);
   CagmaDecision *decision = &plan->decisions[index];
   CagmaClaim *claim = &plan->claims[*n_claims];
   gboolean fresh, below, may_shrink;
@@ -158,12 +164,14 @@ consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t 
   decision->standing_kib = cagma_domain_standing(domain);
   if (domain->managed)
     cagma_estimate(domain, horizon_us, &decision->demand);
+  if (domain->managed && host->policy == CAGMA_POLICY_CLASSIC)
+    cagma_queue_demand(domain, &decision->demand);
   if (!within_reach(domain, decision))
     return;
 
   fresh = cagma_domain_fresh(domain, now_us);
   below = decision->standing_kib < domain->config.guarantee_kib;
-  say_at_rest(domain, fresh, decision);
+  say_at_rest(domain, fresh, now_us, decision);
   may_shrink = fresh && cagma_domain_seen_since_move(domain) && !domain->stuck_until_us;
   if (put_right(domain, index, may_shrink, plan) || domain->stuck_until_us || !domain->target_kib)
     return;
@@ -191,6 +199,8 @@ shrink_at_most(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *c
   uint64_t spare_kib = cagma_above(claim->standing_kib, claim->demand_kib);
   uint64_t most_kib;
 
+  if (plan->fit == CAGMA_FIT_QUEUE)
+    return cagma_above(claim->standing_kib, claim->entitled_kib);
   if (plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT)
     most_kib = cagma_max_kib(cagma_permille(claim->standing_kib, CAGMA_TAKE_NEEDED_PERMILLE),
                              cagma_permille(spare_kib, CAGMA_TAKE_SPARE_PERMILLE));
@@ -204,13 +214,28 @@ shrink_at_most(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *c
 }
 
 static uint64_t
+noise_of(const CagmaClaim *claim)
+{
+  return cagma_max_kib(CAGMA_SHRINK_DEADBAND_KIB,
+                       cagma_permille(claim->standing_kib, CAGMA_SHRINK_DEADBAND_PERMILLE));
+}
+
+static uint64_t
 shrink_deadband(const CagmaPlan *plan, const CagmaClaim *claim)
 {
   /* Somebody waits for it, so that even a little is worth the call. */
-  if (plan->fit == CAGMA_FIT_TAKE || plan->below_kib)
+  if (plan->fit == CAGMA_FIT_TAKE || plan->fit == CAGMA_FIT_QUEUE || plan->below_kib)
     return 0;
-  return cagma_max_kib(CAGMA_SHRINK_DEADBAND_KIB,
-                       cagma_permille(claim->standing_kib, CAGMA_SHRINK_DEADBAND_PERMILLE));
+  return noise_of(claim);
+}
+
+/* What a donor can spare without giving so much that noise calls it back. */
+static uint64_t
+calm_spare(const CagmaClaim *claim)
+{
+  uint64_t spare_kib = cagma_above(claim->standing_kib, claim->demand_kib);
+
+  return claim->may_shrink ? cagma_above(spare_kib, noise_of(claim)) : 0;
 }
 
 /* How far down the donor goes now; its standing where it stays. */
@@ -218,7 +243,7 @@ static uint64_t
 shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim, uint64_t limit_kib)
 {
   uint64_t wanted_kib = cagma_above(claim->standing_kib, claim->entitled_kib);
-  uint64_t to_kib = claim->standing_kib, deadband_kib = shrink_deadband(plan, claim);
+  uint64_t to_kib = claim->standing_kib, deadband_kib = shrink_deadband(plan, claim), spare_kib = 0;
   /* A guarantee of nothing is no wish to see the guest's kernel starve. */
   uint64_t floor_kib = cagma_max_kib(claim->guarantee_kib, cagma_min_kib(CAGMA_HEADROOM_MIN_KIB, limit_kib));
 
@@ -229,11 +254,15 @@ shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim,
   if (plan->fit == CAGMA_FIT_TAKE && wanted_kib > 0)
     wanted_kib = cagma_max_kib(
         wanted_kib, cagma_min_kib(CAGMA_TAKE_MIN_KIB, cagma_above(claim->standing_kib, claim->demand_kib)));
-  /* Stops half the deadband short, lest noise call it back. */
-  if (wanted_kib > deadband_kib)
-    wanted_kib -= deadband_kib / 2;
-  else
-    wanted_kib = 0;
+  if (plan->tops_up)
+    wanted_kib = cagma_min_kib(wanted_kib, calm_spare(claim));
+  /* Stops half the deadband short, lest noise call it back. But what it doesn't need
+   * itself isn't kept while others are short. */
+  if (plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT)
+    spare_kib = cagma_min_kib(wanted_kib, cagma_above(claim->standing_kib, claim->demand_kib));
+  wanted_kib = wanted_kib > deadband_kib ? wanted_kib - deadband_kib / 2 : 0;
+  if (spare_kib >= CAGMA_GROW_SWAPPING_KIB)
+    wanted_kib = cagma_max_kib(wanted_kib, spare_kib);
   if (wanted_kib > 0)
     to_kib -= cagma_min_kib(wanted_kib, shrink_at_most(host, plan, claim));
   to_kib = cagma_min_kib(to_kib, limit_kib);
@@ -245,8 +274,10 @@ why_shrinks(const CagmaPlan *plan, const CagmaClaim *claim, uint64_t limit_kib)
 {
   if (claim->standing_kib > limit_kib)
     return CAGMA_WHY_ABOVE_LIMIT;
+  if (plan->fit == CAGMA_FIT_QUEUE)
+    return CAGMA_WHY_RELEASES;
   if (plan->fit == CAGMA_FIT_TAKE)
-    return CAGMA_WHY_GIVES;
+    return plan->tops_up ? CAGMA_WHY_POOL : CAGMA_WHY_GIVES;
   return plan->fit == CAGMA_FIT_EASY ? CAGMA_WHY_RECLAIMED : CAGMA_WHY_SHARES;
 }
 
@@ -290,8 +321,8 @@ part_of(uint64_t amount, uint64_t granted, uint64_t total)
   return (uint64_t)((Wide)amount * granted / total);
 }
 
-/* First round of grants: what is missing to guarantees, in proportion where memory
- * in hand doesn't suffice. Returns what it leaves. */
+/* What is missing to guarantees, in proportion where memory in hand doesn't suffice.
+ * Returns what it leaves. */
 static uint64_t
 grant_guarantees(CagmaPlan *plan, size_t n_claims, uint64_t in_hand_kib)
 {
@@ -310,55 +341,100 @@ grant_guarantees(CagmaPlan *plan, size_t n_claims, uint64_t in_hand_kib)
     const CagmaClaim *claim = &plan->claims[i];
     const CagmaDecision *decision = &plan->decisions[plan->claimants[i]];
     uint64_t cost_kib = cost_of(decision, cagma_min_kib(claim->guarantee_kib, claim->entitled_kib));
-    uint64_t has_kib = decision->charge_kib;
 
+    plan->grants[i] = (CagmaClaim){ .entitled_kib = decision->charge_kib, .shares = claim->shares };
     if (claim->may_grow)
-      has_kib += part_of(cost_kib, granted_kib, missing_kib);
-    plan->grants[i] = (CagmaClaim){
-      .standing_kib = has_kib,
-      .guarantee_kib = has_kib,
-      .demand_kib = claim->may_grow ? cagma_max_kib(claim->entitled_kib, has_kib) : has_kib,
-      .shares = claim->shares,
-      .may_grow = claim->may_grow,
-    };
+      plan->grants[i].entitled_kib += part_of(cost_kib, granted_kib, missing_kib);
   }
   return in_hand_kib - granted_kib;
 }
 
-/* Grants in two rounds: what is missing to guarantees, then the rest by shares, so
- * that one who wants very much doesn't keep one who wants a little waiting. */
+/* Grants by shares to those in an emergency, or to the others, so that one who wants
+ * very much doesn't keep one who wants a little waiting. Returns what it leaves. */
+static uint64_t
+grant_by_shares(const CagmaHost *host, CagmaPlan *plan, size_t n_claims, gboolean emergency,
+                uint64_t left_kib)
+{
+  uint64_t granted_kib = 0, shortfall_kib;
+
+  for (size_t i = 0; i < n_claims; i++) {
+    const CagmaClaim *claim = &plan->claims[i];
+    CagmaClaim *grant = &plan->grants[i];
+
+    grant->standing_kib = grant->guarantee_kib = grant->demand_kib = grant->entitled_kib;
+    grant->may_grow = claim->may_grow && host->domains[plan->claimants[i]]->emergency == emergency;
+    if (grant->may_grow)
+      grant->demand_kib = cagma_max_kib(claim->entitled_kib, grant->standing_kib);
+  }
+  cagma_allocate_shares(plan->grants, n_claims, (int64_t)left_kib, FALSE, &shortfall_kib);
+  for (size_t i = 0; i < n_claims; i++)
+    granted_kib += plan->grants[i].entitled_kib - plan->grants[i].standing_kib;
+  return cagma_above(left_kib, granted_kib);
+}
+
+/* Guarantees first, then emergencies, who may use the pool, then the rest. */
+static void
+grant(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
+{
+  uint64_t left_kib =
+      grant_guarantees(plan, n_claims, plan->in_hand_kib > 0 ? (uint64_t)plan->in_hand_kib : 0);
+
+  for (size_t i = 0; i < n_claims; i++) {
+    if (host->domains[plan->claimants[i]]->emergency) {
+      left_kib = grant_by_shares(host, plan, n_claims, TRUE, left_kib);
+      break;
+    }
+  }
+  grant_by_shares(host, plan, n_claims, FALSE, cagma_above(left_kib, plan->pool_kib));
+}
+
+/* What it is to get in the end. The queue entitles nobody to what isn't there. */
+static uint64_t
+asked_of(const CagmaPlan *plan, const CagmaClaim *claim)
+{
+  return plan->fit == CAGMA_FIT_QUEUE ? cagma_max_kib(claim->demand_kib, claim->entitled_kib)
+                                      : claim->entitled_kib;
+}
+
+static void
+wait_for(CagmaDomain *domain, uint64_t waits_kib, CagmaDecision *decision)
+{
+  decision->waits_kib = waits_kib;
+  say(decision, domain->emergency ? CAGMA_STATE_EMERGENCY : decision->state, CAGMA_WHY_WAITS);
+  domain->waits = TRUE;
+}
+
 static void
 plan_growths(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
 {
-  uint64_t left_kib, shortfall_kib;
-
   for (size_t i = 0; i < n_claims; i++) {
     CagmaClaim *claim = &plan->claims[i];
 
     claim->may_grow = claim->may_grow && worth_growing(host->domains[plan->claimants[i]], claim->standing_kib,
-                                                       claim->entitled_kib);
+                                                       asked_of(plan, claim));
   }
-  left_kib = grant_guarantees(plan, n_claims, plan->in_hand_kib > 0 ? (uint64_t)plan->in_hand_kib : 0);
-  cagma_allocate_shares(plan->grants, n_claims, (int64_t)left_kib, FALSE, &shortfall_kib);
+  grant(host, plan, n_claims);
 
   for (size_t i = 0; i < n_claims; i++) {
     const CagmaClaim *claim = &plan->claims[i];
     size_t index = plan->claimants[i];
+    CagmaDomain *domain = host->domains[index];
     CagmaDecision *decision = &plan->decisions[index];
     uint64_t to_kib = cagma_min_kib(plan->grants[i].entitled_kib, claim->entitled_kib);
     gboolean below = claim->standing_kib < claim->guarantee_kib;
 
-    host->domains[index]->waits = FALSE;
+    domain->waits = FALSE;
     if (!claim->may_grow)
       continue;
-    decision->waits_kib = claim->entitled_kib - cagma_max_kib(to_kib, claim->standing_kib);
+    decision->waits_kib = asked_of(plan, claim) - cagma_max_kib(to_kib, claim->standing_kib);
     if (to_kib < claim->standing_kib + (decision->waits_kib ? CAGMA_GROW_SWAPPING_KIB : 1)) {
-      decision->waits_kib = claim->entitled_kib - claim->standing_kib;
-      decision->why = CAGMA_WHY_WAITS;
-      host->domains[index]->waits = TRUE;
+      wait_for(domain, asked_of(plan, claim) - claim->standing_kib, decision);
       continue;
     }
-    say(decision, CAGMA_STATE_GROWING, below ? CAGMA_WHY_BELOW_GUARANTEE : CAGMA_WHY_SHORT);
+    if (domain->emergency)
+      say(decision, CAGMA_STATE_EMERGENCY, CAGMA_WHY_EMERGENCY);
+    else
+      say(decision, CAGMA_STATE_GROWING, below ? CAGMA_WHY_BELOW_GUARANTEE : CAGMA_WHY_SHORT);
     step(plan, index, to_kib);
   }
 }
@@ -381,8 +457,65 @@ say_shared(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
       say(decision, CAGMA_STATE_OVER, CAGMA_WHY_SHARES);
     else if ((plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT) &&
              claim->demand_kib > claim->standing_kib)
-      decision->why = CAGMA_WHY_AT_SHARE;
+      say(decision, host->domains[index]->emergency ? CAGMA_STATE_EMERGENCY : CAGMA_STATE_STEADY,
+          CAGMA_WHY_AT_SHARE);
   }
+}
+
+/* Whether what the donor can spare comes now, or soon. */
+static gboolean
+gives_soon(const CagmaDomain *domain, const CagmaClaim *claim, int64_t now_us)
+{
+  return claim->ready || now_us - domain->move_us <= CAGMA_COMING_US;
+}
+
+/* How much of the pool is to be in hand after the plan: all of it, less what
+ * emergencies take, as far as it can be had without anybody going short or noise
+ * calling it back; and it isn't topped up before half of it is gone, lest every
+ * wavering of the figures cost a donor a call. */
+static uint64_t
+pool_to_keep(CagmaHost *host, CagmaPlan *plan, size_t n_claims, int64_t expected_kib, int64_t now_us)
+{
+  uint64_t urgent_kib = 0;
+  int64_t room_kib = expected_kib, pool_kib;
+  gboolean needed = FALSE;
+
+  if (host->pool_kib == 0)
+    return 0;
+  for (size_t i = 0; i < n_claims; i++) {
+    const CagmaClaim *claim = &plan->claims[i];
+    const CagmaDomain *domain = host->domains[plan->claimants[i]];
+    uint64_t need_kib = claim->may_grow ? cagma_above(claim->demand_kib, claim->standing_kib) : 0;
+
+    room_kib -= (int64_t)need_kib;
+    if (domain->emergency)
+      urgent_kib += need_kib;
+    if (gives_soon(domain, claim, now_us))
+      room_kib += (int64_t)calm_spare(claim);
+    needed = needed || need_kib > 0;
+  }
+
+  if (expected_kib >= (int64_t)host->pool_kib)
+    host->pool_low = FALSE;
+  else if (expected_kib < (int64_t)host->pool_kib / 2)
+    host->pool_low = TRUE;
+  pool_kib = (int64_t)cagma_above(host->pool_kib, urgent_kib);
+  if (!needed && !host->pool_low)
+    pool_kib = MIN(pool_kib, expected_kib);
+  plan->tops_up = !needed && expected_kib >= 0;
+  return (uint64_t)CLAMP(room_kib, 0, pool_kib);
+}
+
+static CagmaFit
+allocate(CagmaHost *host, CagmaPlan *plan, size_t n_claims, int64_t expected_kib, int64_t now_us)
+{
+  int64_t guarantees_kib = expected_kib + (int64_t)plan->pool_kib;
+
+  if (host->policy == CAGMA_POLICY_CLASSIC && (int64_t)plan->below_kib <= MAX(guarantees_kib, 0))
+    return cagma_allocate_queue(host, plan->claimants, plan->claims, n_claims, plan->in_hand_kib,
+                                plan->pool_kib, expected_kib, now_us);
+  return cagma_allocate_shares(plan->claims, n_claims, expected_kib, host->surplus == CAGMA_SURPLUS_RECLAIM,
+                               &plan->shortfall_kib);
 }
 
 void
@@ -399,13 +532,15 @@ cagma_decide(CagmaHost *host, int64_t now_us, CagmaPlan *plan)
   plan->in_hand_kib = cagma_host_measure(host, now_us);
   plan->coming_kib = cagma_host_coming(host, now_us);
   expected_kib = host->measured_kib + (int64_t)plan->coming_kib;
-  plan->fit = cagma_allocate_shares(plan->claims, n_claims, expected_kib,
-                                    host->surplus == CAGMA_SURPLUS_RECLAIM, &plan->shortfall_kib);
+  plan->pool_kib = pool_to_keep(host, plan, n_claims, expected_kib, now_us);
+  expected_kib -= (int64_t)plan->pool_kib;
+  plan->fit = allocate(host, plan, n_claims, expected_kib, now_us);
 
   for (size_t i = 0; i < n_claims; i++)
     need_kib += cagma_above(plan->claims[i].entitled_kib, plan->claims[i].standing_kib);
-  plan_shrinks(host, plan, n_claims,
-               (int64_t)need_kib > expected_kib ? (uint64_t)((int64_t)need_kib - expected_kib) : 0);
+  if (!host->learning)
+    plan_shrinks(host, plan, n_claims,
+                 (int64_t)need_kib > expected_kib ? (uint64_t)((int64_t)need_kib - expected_kib) : 0);
   plan_growths(host, plan, n_claims);
   say_shared(host, plan, n_claims);
 }

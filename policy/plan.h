@@ -43,10 +43,15 @@ typedef enum {
   CAGMA_WHY_STALE,
   CAGMA_WHY_CONTRADICTORY,
   CAGMA_WHY_BELOW_GUARANTEE,
-  CAGMA_WHY_SHORT, /* less available than critical: grows */
-  CAGMA_WHY_WAITS, /* would grow: nothing in hand yet */
+  CAGMA_WHY_SHORT,     /* less available than critical: grows */
+  CAGMA_WHY_EMERGENCY, /* the same, and its guest says so: grows at once */
+  CAGMA_WHY_PRESSED,   /* its guest reports pressure, but isn't short */
+  CAGMA_WHY_DEAF,      /* its guest cried wolf: its events aren't listened to */
+  CAGMA_WHY_WAITS,     /* would grow: nothing in hand yet */
   CAGMA_WHY_ABOVE_LIMIT,
   CAGMA_WHY_GIVES,     /* gives what it can spare to others */
+  CAGMA_WHY_POOL,      /* gives some of what it can spare to the emergency pool */
+  CAGMA_WHY_RELEASES,  /* gives what it has above its critical amount (queue.h) */
   CAGMA_WHY_RECLAIMED, /* gives what it can spare back to the host */
   CAGMA_WHY_SHARES,    /* not everything fits: comes down to its share */
   CAGMA_WHY_AT_SHARE,  /* not everything fits, and it has its share */
@@ -79,6 +84,8 @@ typedef struct {
   int64_t in_hand_kib;    /* before the plan */
   uint64_t coming_kib;    /* from shrinks already under way */
   uint64_t shortfall_kib; /* guarantees beyond what there is */
+  uint64_t pool_kib;      /* of what is in hand, kept for emergencies */
+  gboolean tops_up;       /* nobody needs anything but the pool */
   uint64_t below_kib;     /* what domains stand below their guarantees, together */
 
   /* Room kept between cycles. */

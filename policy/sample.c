@@ -6,9 +6,10 @@
 void
 cagma_sample_clamp(CagmaSample *sample, uint64_t max_kib)
 {
-  uint64_t *sizes[] = { &sample->usable_kib,     &sample->unused_kib,   &sample->caches_kib,
-                        &sample->swap_in_kib,    &sample->swap_out_kib, &sample->rss_kib,
-                        &sample->block_read_kib, &sample->major_faults };
+  uint64_t *sizes[] = { &sample->usable_kib,   &sample->unused_kib,     &sample->caches_kib,
+                        &sample->swap_in_kib,  &sample->swap_out_kib,   &sample->rss_kib,
+                        &sample->major_faults, &sample->block_read_kib, &sample->swap_used_kib,
+                        &sample->largest_kib,  &sample->swapping_kib };
 
   for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++)
     *sizes[i] = cagma_min_kib(*sizes[i], CAGMA_MAX_KIB);

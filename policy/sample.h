@@ -17,9 +17,25 @@ typedef enum {
   CAGMA_HAS_RSS = 1 << 6,
   CAGMA_HAS_STAMP = 1 << 7,
   CAGMA_HAS_BLOCK_READ = 1 << 8,
+  CAGMA_HAS_SWAP_USED = 1 << 9,
+  CAGMA_HAS_LARGEST = 1 << 10,
+  CAGMA_HAS_SWAPPING = 1 << 11,
 } CagmaSampleFields;
 
+/* What the guest itself reports, in distinction to what its host sees of it. */
+#define CAGMA_HAS_REPORT                                                                                     \
+  (CAGMA_HAS_USABLE | CAGMA_HAS_UNUSED | CAGMA_HAS_CACHES | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS |              \
+   CAGMA_HAS_STAMP | CAGMA_HAS_SWAP_USED | CAGMA_HAS_LARGEST | CAGMA_HAS_SWAPPING)
+
+/* Where a report comes from, the better the later in the list. */
+typedef enum {
+  CAGMA_SAMPLE_BALLOON, /* virtio-balloon statistics */
+  CAGMA_SAMPLE_AGENT,   /* a QEMU guest agent that knows the memory commands */
+  CAGMA_SAMPLE_CHANNEL, /* the guest's agent on its own channel */
+} CagmaSampleSource;
+
 typedef struct {
+  CagmaSampleSource source;
   uint32_t has;         /* CagmaSampleFields */
   uint64_t actual_kib;  /* what the balloon leaves the guest (hypervisor's figure, guest's say) */
   uint64_t usable_kib;  /* the guest's MemAvailable */
@@ -31,6 +47,9 @@ typedef struct {
   uint64_t rss_kib;        /* resident memory of the domain's process on the host */
   uint64_t stamp;          /* the report's own mark; only its changing means anything. 0: never reported */
   uint64_t block_read_kib; /* counter since the domain started */
+  uint64_t swap_used_kib;  /* what is swapped out now */
+  uint64_t largest_kib;    /* footprint (resident and swapped) of the guest's largest process */
+  uint64_t swapping_kib;   /* and of the one that swaps */
 } CagmaSample;
 
 /* Makes the sample safe to compute with: sizes and counters at most CAGMA_MAX_KIB,

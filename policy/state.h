@@ -8,7 +8,7 @@ typedef enum {
   CAGMA_STATE_STEADY,
   CAGMA_STATE_GROWING,
   CAGMA_STATE_SHRINKING,
-  CAGMA_STATE_EMERGENCY,  /* growing because the guest said it is short */
+  CAGMA_STATE_EMERGENCY,  /* the guest said it is short, and is: grows, or waits for memory */
   CAGMA_STATE_OVER,       /* holds more than the host can stand behind */
   CAGMA_STATE_HELD,       /* hands off: paused, migrating, pinned memory … */
   CAGMA_STATE_STUCK,      /* its balloon or its QEMU does not move */

@@ -185,35 +185,43 @@ said_usable(Model *model, const ModelGuest *guest)
   return cagma_min_kib(usable_kib, guest->actual_kib);
 }
 
-static void
-report(Model *model, ModelGuest *guest, int64_t us)
+/* What it says by either way. */
+static CagmaSample
+figures(Model *model, ModelGuest *guest, int64_t us)
 {
-  CagmaSample *said = &guest->report;
-  uint64_t stamp = said->stamp + 1;
-
-  if (guest->says == MODEL_SAYS_NOTHING || model->now_us - guest->reported_us < guest->report_period_us)
-    return;
-  guest->reported_us = model->now_us;
-  *said = (CagmaSample){
+  CagmaSample said = {
     .has = CAGMA_HAS_USABLE | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS,
     .usable_kib = said_usable(model, guest),
     .swap_in_kib = guest->swap_in_kib,
     .swap_out_kib = guest->swap_out_kib,
     .major_faults = guest->major_faults,
   };
+
   if (guest->says == MODEL_SAYS_SHORT) {
     guest->swap_in_kib += in_time(CAGMA_GIB(1), us);
     guest->swap_out_kib += in_time(CAGMA_GIB(2), us);
-    said->usable_kib = 0;
+    said.usable_kib = 0;
   } else if (guest->says == MODEL_SAYS_NONSENSE) {
-    uint64_t *fields[] = { &said->usable_kib,  &said->unused_kib,   &said->caches_kib,
-                           &said->swap_in_kib, &said->swap_out_kib, &said->major_faults };
+    uint64_t *fields[] = { &said.usable_kib,  &said.unused_kib,   &said.caches_kib,
+                           &said.swap_in_kib, &said.swap_out_kib, &said.major_faults };
 
-    said->has = g_rand_int(model->rand) & (CAGMA_HAS_STAMP - 1) & ~(uint32_t)CAGMA_HAS_RSS;
+    said.has = g_rand_int(model->rand) & (CAGMA_HAS_STAMP - 1) & ~(uint32_t)CAGMA_HAS_RSS;
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
       *fields[i] = nonsense(model->rand);
   }
-  said->stamp = stamp;
+  return said;
+}
+
+static void
+report(Model *model, ModelGuest *guest, int64_t us)
+{
+  uint64_t stamp = guest->report.stamp + 1;
+
+  if (guest->says == MODEL_SAYS_NOTHING || model->now_us - guest->reported_us < guest->report_period_us)
+    return;
+  guest->reported_us = model->now_us;
+  guest->report = figures(model, guest, us);
+  guest->report.stamp = stamp;
 }
 
 /* Whether a guest's newest report can be believed, by the design's own words. */
@@ -225,6 +233,40 @@ makes_sense(const CagmaSample *sample, uint64_t actual_kib)
   if ((sample->has & CAGMA_HAS_UNUSED) && (sample->has & CAGMA_HAS_CACHES))
     return sample->unused_kib <= actual_kib && sample->caches_kib <= actual_kib - sample->unused_kib;
   return FALSE;
+}
+
+static void
+note_report(Model *model, ModelGuest *guest, const CagmaSample *sample)
+{
+  guest->told_new_us = model->now_us;
+  guest->told_sane = makes_sense(sample, guest->told_actual_kib);
+  guest->told_by_agent = sample->source == CAGMA_SAMPLE_CHANNEL;
+  if (guest->told_by_agent)
+    guest->agent_us = model->now_us;
+}
+
+static void
+speak(Model *model, ModelGuest *guest, int64_t us)
+{
+  const uint32_t parts = CAGMA_HAS_UNUSED | CAGMA_HAS_CACHES;
+  CagmaSample sample = figures(model, guest, us);
+  CagmaDemand demand;
+
+  sample.source = CAGMA_SAMPLE_CHANNEL;
+  sample.has &= ~(uint32_t)CAGMA_HAS_ACTUAL;
+  if (g_rand_boolean(model->rand)) {
+    sample.has |= CAGMA_HAS_SWAP_USED | CAGMA_HAS_LARGEST | CAGMA_HAS_SWAPPING;
+    sample.swap_used_kib = guest->says == MODEL_SAYS_NONSENSE ? nonsense(model->rand) : guest->swapped_kib;
+    sample.largest_kib = guest->says == MODEL_SAYS_NONSENSE ? nonsense(model->rand) : guest->working_kib / 2;
+    sample.swapping_kib = sample.largest_kib / 2;
+  }
+  if ((sample.has & CAGMA_HAS_USABLE) || (sample.has & parts) == parts)
+    note_report(model, guest, &sample);
+  cagma_domain_feed(&guest->domain, &sample, model->now_us);
+  if (!guest->presses)
+    return;
+  cagma_estimate(&guest->domain, cagma_host_horizon_us(&model->host, &guest->domain), &demand);
+  cagma_domain_press(&guest->domain, demand.critical_kib, model->now_us);
 }
 
 static void
@@ -240,11 +282,13 @@ tell(Model *model, ModelGuest *guest)
 
   guest->told_actual_kib = cagma_min_kib(sample.actual_kib, guest->domain.max_kib);
   guest->told_rss_kib = sample.rss_kib;
-  if (guest->told_ever && sample.stamp != guest->told_stamp && sample.stamp != 0) {
-    guest->told_new_us = model->now_us;
-    guest->told_sane = makes_sense(&sample, guest->told_actual_kib);
-  }
-  guest->told_ever = TRUE;
+  /* A balloon's report is passed over while an agent speaks, and after that the first
+   * stamp says nothing again. */
+  if (guest->told_by_agent && model->now_us - guest->agent_us > 5 * CAGMA_SECOND_US)
+    guest->told_by_agent = FALSE;
+  if (!guest->told_by_agent && guest->told_ever && sample.stamp != guest->told_stamp && sample.stamp != 0)
+    note_report(model, guest, &sample);
+  guest->told_ever = !guest->told_by_agent;
   guest->told_stamp = sample.stamp;
   cagma_domain_feed(&guest->domain, &sample, model->now_us);
 }
@@ -265,6 +309,8 @@ model_live(Model *model, int64_t us)
       report(model, guest, us);
     }
     tell(model, guest);
+    if (guest->speaks && !guest->paused && guest->says != MODEL_SAYS_NOTHING)
+      speak(model, guest, us);
     resident_kib += guest->told_rss_kib;
   }
   model->host.available_kib = cagma_above(model->host.total_kib, model->others_kib + resident_kib);

@@ -37,6 +37,8 @@ typedef struct {
   int64_t report_period_us;
   ModelBalloon balloon;
   ModelSays says;
+  gboolean speaks;  /* through an agent as well, each time it is looked at */
+  gboolean presses; /* and reports pressure each time */
   gboolean paused;
 
   /* The guest's life. */
@@ -59,7 +61,9 @@ typedef struct {
   uint64_t called_kib; /* our last call's target; 0: none since the start */
   int64_t told_new_us; /* when a new report was last handed over */
   gboolean told_sane;  /* and whether it made sense */
-  gboolean told_ever;  /* a first stamp says nothing of its age */
+  gboolean told_by_agent;
+  int64_t agent_us;   /* when its agent last told how much is available; 0: never */
+  gboolean told_ever; /* a first stamp says nothing of its age */
   uint64_t told_stamp;
   CagmaMove last_direction;
   uint32_t steps;

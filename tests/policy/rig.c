@@ -75,6 +75,36 @@ rig_pass(Rig *rig, int64_t seconds)
   }
 }
 
+CagmaSample
+rig_channel(const Rig *rig, size_t index)
+{
+  CagmaSample sample = rig->samples[index];
+
+  sample.source = CAGMA_SAMPLE_CHANNEL;
+  sample.has &= CAGMA_HAS_REPORT & ~(uint32_t)CAGMA_HAS_STAMP;
+  sample.actual_kib = sample.rss_kib = 0;
+  return sample;
+}
+
+void
+rig_speak(Rig *rig, size_t index)
+{
+  CagmaSample sample = rig_channel(rig, index);
+
+  cagma_domain_feed(&rig->domains[index], &sample, rig->now_us);
+}
+
+gboolean
+rig_press(Rig *rig, size_t index)
+{
+  CagmaDomain *domain = &rig->domains[index];
+  CagmaDemand demand;
+
+  rig_speak(rig, index);
+  cagma_estimate(domain, cagma_host_horizon_us(&rig->host, domain), &demand);
+  return cagma_domain_press(domain, demand.critical_kib, rig->now_us);
+}
+
 void
 rig_decide(Rig *rig)
 {

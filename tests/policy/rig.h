@@ -31,6 +31,14 @@ CagmaDomain *rig_add(Rig *rig, uint64_t max_mib, uint64_t actual_mib, uint64_t u
 /* Seconds pass; each guest is sampled once in each of them. */
 void rig_pass(Rig *rig, int64_t seconds);
 
+/* The guest's agent says on its channel what the guest would next report through its
+ * balloon. It knows nothing of the balloon. */
+CagmaSample rig_channel(const Rig *rig, size_t index);
+void rig_speak(Rig *rig, size_t index);
+
+/* A pressure event, as the daemon takes it: the guest's figures, then its need by them. */
+gboolean rig_press(Rig *rig, size_t index);
+
 /* Decides, and asserts that the guard accepts it. Calls nothing. */
 void rig_decide(Rig *rig);
 

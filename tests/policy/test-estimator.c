@@ -97,6 +97,69 @@ test_without_figures_it_demands_what_it_stands_at(void)
   g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(2000));
 }
 
+/* CAGMA's own sources. 1000 used, 100 available, a headroom of 100, a rate of 1.1. */
+static void
+test_footprints(void)
+{
+  static const struct {
+    const char *what;
+    CagmaCriticalSource source;
+    uint64_t largest, swapping, out, in;
+    gboolean agent;
+    uint64_t swap_used, footprint, critical;
+    gboolean approximated;
+  } cases[] = {
+    { "the largest process", CAGMA_SOURCE_MAX, 600, 200, 50, 0, TRUE, 50, 600, 660, FALSE },
+    { "that swaps", CAGMA_SOURCE_MAX, 600, 700, 50, 0, TRUE, 50, 700, 770, FALSE },
+    { "the swapping process", CAGMA_SOURCE_SWAPPING, 600, 200, 50, 0, TRUE, 50, 200, 220, FALSE },
+    { "a small one", CAGMA_SOURCE_SWAPPING, 600, 20, 50, 0, TRUE, 50, 20, 100, FALSE },
+    { "none swaps", CAGMA_SOURCE_SWAPPING, 600, 0, 50, 0, TRUE, 50, 0, 100, FALSE },
+    { "all, by the agent", CAGMA_SOURCE_SUM, 600, 200, 500, 0, TRUE, 50, 1050, 1155, FALSE },
+    { "all, by the balloon", CAGMA_SOURCE_SUM, 0, 0, 500, 300, FALSE, 0, 1200, 1320, TRUE },
+    { "largest, by the balloon", CAGMA_SOURCE_MAX, 0, 0, 500, 300, FALSE, 0, 1200, 1320, TRUE },
+    { "swapping, by the balloon", CAGMA_SOURCE_SWAPPING, 0, 0, 500, 300, FALSE, 0, 1200, 1320, TRUE },
+    { "more in than out", CAGMA_SOURCE_MAX, 0, 0, 300, 500, FALSE, 0, 1000, 1100, TRUE },
+    { "agent without processes", CAGMA_SOURCE_MAX, 0, 0, 500, 0, TRUE, 50, 1050, 1155, TRUE },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    CagmaDomain domain = domain_that_uses(1000, 100);
+    CagmaDemand demand;
+
+    g_test_message("%s", cases[i].what);
+    domain.config.source = cases[i].source;
+    domain.largest_kib = CAGMA_MIB(cases[i].largest);
+    domain.swapping_kib = CAGMA_MIB(cases[i].swapping);
+    domain.swap_out_kib = CAGMA_MIB(cases[i].out);
+    domain.swap_in_kib = CAGMA_MIB(cases[i].in);
+    domain.has_swap_used = cases[i].agent;
+    domain.swap_used_kib = CAGMA_MIB(cases[i].swap_used);
+    /* What it lately swapped is the deficit's business. */
+    domain.swap_back_kib = domain.pushed_out_kib = CAGMA_MIB(900);
+    cagma_estimate(&domain, SECONDS(3), &demand);
+    g_assert_cmpuint(demand.footprint_kib, ==, CAGMA_MIB(cases[i].footprint));
+    g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(cases[i].critical));
+    g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(1000 + cases[i].critical));
+    g_assert_cmpint(demand.approximated, ==, cases[i].approximated);
+  }
+}
+
+static void
+test_wildest_footprints_end_at_the_limit(void)
+{
+  for (int source = CAGMA_SOURCE_MAX; source <= CAGMA_SOURCE_SWAPPING; source++) {
+    CagmaDomain domain = domain_that_uses(1000, 0);
+    CagmaDemand demand;
+
+    domain.config.source = (CagmaCriticalSource)source;
+    domain.config.rate_permille = CAGMA_RATE_MAX_PERMILLE;
+    domain.used_kib = domain.largest_kib = domain.swapping_kib = domain.swap_out_kib = CAGMA_MAX_KIB;
+    cagma_estimate(&domain, INT64_MAX, &demand);
+    g_assert_cmpuint(demand.critical_kib, >=, CAGMA_MAX_KIB);
+    g_assert_cmpuint(demand.demand_kib, ==, CAGMA_GIB(8));
+  }
+}
+
 static void
 test_static_demands_the_guarantee(void)
 {
@@ -160,6 +223,8 @@ main(int argc, char **argv)
   g_test_add_func("/estimator/critical", test_critical);
   g_test_add_func("/estimator/pushed-out", test_what_was_pushed_out_counts_while_there_is_no_room);
   g_test_add_func("/estimator/no-figures", test_without_figures_it_demands_what_it_stands_at);
+  g_test_add_func("/estimator/footprints", test_footprints);
+  g_test_add_func("/estimator/wildest-footprints", test_wildest_footprints_end_at_the_limit);
   g_test_add_func("/estimator/static", test_static_demands_the_guarantee);
   g_test_add_func("/estimator/no-shares", test_without_shares_it_demands_no_more_than_it_has);
   g_test_add_func("/estimator/regain", test_what_a_hurtful_shrink_took_is_demanded_back);

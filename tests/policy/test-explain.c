@@ -113,6 +113,65 @@ test_whole_explanation(void)
 }
 
 static void
+assert_explains(Rig *rig, size_t index, const char *line)
+{
+  g_autofree char *text = cagma_explain(&rig->host, &rig->plan, index, rig->now_us);
+
+  if (!strstr(text, line))
+    g_error("\"%s\" isn't in:\n%s", line, text);
+}
+
+static void
+test_footprint_and_where_it_is_from(void)
+{
+  Rig rig;
+  CagmaSample sample;
+
+  rig_init(&rig, 8192);
+  rig_add(&rig, 4096, 1024, 24)->config.source = CAGMA_SOURCE_MAX;
+  rig_pass(&rig, 3);
+  rig_decide(&rig);
+  assert_explains(
+      &rig, 0,
+      "used 1000 MiB + critical 1100 MiB (headroom 64 MiB, or the footprint of its largest process "
+      "1000 MiB × 1.1, taken from its balloon's statistics for want of an agent's)");
+  sample = rig_channel(&rig, 0);
+  sample.has |= CAGMA_HAS_LARGEST;
+  sample.largest_kib = CAGMA_MIB(300);
+  cagma_domain_feed(&rig.domains[0], &sample, rig.now_us);
+  rig_decide(&rig);
+  assert_explains(
+      &rig, 0,
+      "critical 330 MiB (headroom 64 MiB, or the footprint of its largest process 300 MiB × 1.1). "
+      "Within");
+  rig_clear(&rig);
+}
+
+static void
+test_place_in_the_queue(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 2048);
+  rig.host.policy = CAGMA_POLICY_CLASSIC;
+  rig_add(&rig, 4096, 1024, 10);
+  rig_add(&rig, 4096, 1024, 500);
+  rig_pass(&rig, 3);
+  rig.domains[1].queue.critical_kib = CAGMA_MIB(200);
+  rig_decide(&rig);
+  assert_explains(&rig, 0, "allocator queue: in hand 0 MiB");
+  assert_explains(&rig, 0, "it has had no need to swap, so that its critical amount isn't set");
+  assert_explains(
+      &rig, 1,
+      "its critical amount is set to 200 MiB, it has more than its critical amount, released 1 times");
+  assert_says(
+      &rig, 1,
+      "the host has nothing to give; releases from its 500 MiB available what it has above its critical "
+      "amount of 200 MiB");
+  rig_clear(&rig);
+}
+
+static void
 test_of_an_unmanaged_domain_there_is_little_to_say(void)
 {
   Rig rig;
@@ -135,6 +194,8 @@ main(int argc, char **argv)
   g_test_add_func("/explain/reason/silence", test_reason_of_silence_tells_since_when);
   g_test_add_func("/explain/reason/every", test_every_reason_has_its_sentence);
   g_test_add_func("/explain/whole", test_whole_explanation);
+  g_test_add_func("/explain/footprint", test_footprint_and_where_it_is_from);
+  g_test_add_func("/explain/queue", test_place_in_the_queue);
   g_test_add_func("/explain/unmanaged", test_of_an_unmanaged_domain_there_is_little_to_say);
   return g_test_run();
 }

@@ -32,6 +32,8 @@ configure(Model *model, CagmaDomain *domain)
   config->shares = shares[draw(model, G_N_ELEMENTS(shares))];
   config->headroom_permille = (uint32_t)draw(model, 300);
   config->rate_permille = (uint32_t)draw(model, 3000) + 100;
+  config->source = (CagmaCriticalSource)draw(model, CAGMA_SOURCE_SWAPPING + 1);
+  config->emergency = draw(model, 5) != 0;
   config->estimator = draw(model, 10) ? CAGMA_ESTIMATOR_CRITICAL : CAGMA_ESTIMATOR_STATIC;
   config->mode = draw(model, 10) ? CAGMA_MODE_ENFORCE : CAGMA_MODE_OBSERVE;
   domain->managed = draw(model, 15) != 0;
@@ -52,6 +54,8 @@ invent(Model *model, guint32 seed)
   model->host.available_kib = model->host.total_kib;
   model->others_kib = draw_kib(model, 0, CAGMA_MIB(512));
   model->host.reserve_kib = draw_kib(model, 0, CAGMA_MIB(512));
+  model->host.pool_kib = draw(model, 3) ? draw_kib(model, 0, model->host.budget_kib / 10) : 0;
+  model->host.policy = draw(model, 2) ? CAGMA_POLICY_CLASSIC : CAGMA_POLICY_CAGMA;
   model->host.surplus = draw(model, 2) ? CAGMA_SURPLUS_RECLAIM : CAGMA_SURPLUS_LEAVE;
 
   for (size_t i = 0; i < n; i++) {
@@ -64,6 +68,8 @@ invent(Model *model, guint32 seed)
     guest->balloon_kib_per_s = draw_kib(model, 0, CAGMA_MIB(1000));
     guest->report_period_us = draw(model, 5) ? CAGMA_SECOND_US : 5 * CAGMA_SECOND_US;
     guest->domain.report_period_us = guest->report_period_us;
+    guest->speaks = draw(model, 2) != 0;
+    guest->presses = draw(model, 3) == 0;
     if (draw(model, 2))
       model_place(model, i, draw_kib(model, CAGMA_MIB(64), max_kib), guest->working_kib / 4);
   }
@@ -76,7 +82,7 @@ befall(Model *model, size_t index)
   ModelGuest *guest = &model->guests[index];
   CagmaDomain *domain = &guest->domain;
 
-  switch (draw(model, 12)) {
+  switch (draw(model, 15)) {
   case 0:
     guest->working_kib = draw_kib(model, 0, domain->max_kib);
     break;
@@ -84,6 +90,7 @@ befall(Model *model, size_t index)
     model_boot(model, index);
     guest->called_kib = draw(model, 2) ? guest->called_kib : 0;
     cagma_domain_restart(domain, guest->called_kib, model->now_us);
+    guest->told_by_agent = guest->told_ever = FALSE;
     break;
   case 2: /* a reboot nobody told of */
     model_boot(model, index);
@@ -113,11 +120,23 @@ befall(Model *model, size_t index)
   case 10: /* a start is prepared, or was */
     model->host.incoming_kib = draw(model, 2) ? draw_kib(model, 0, CAGMA_GIB(4)) : 0;
     break;
+  case 11: /* its agent starts, or dies */
+    guest->speaks = !guest->speaks;
+    break;
+  case 12:
+    guest->presses = !guest->presses;
+    break;
+  case 13: /* its channel is unplugged, or its owner thinks so */
+    cagma_domain_source_lost(domain, CAGMA_SAMPLE_CHANNEL);
+    guest->told_ever = guest->told_ever && !guest->told_by_agent;
+    guest->told_by_agent = FALSE;
+    break;
   default: /* the host's own needs, or its budget */
     model->others_kib = draw_kib(model, 0, CAGMA_GIB(2));
     if (model->host.budget == CAGMA_BUDGET_FIXED)
       model->host.budget_kib = draw_kib(model, 0, model->n * domain->max_kib);
     model->host.merged_kib = draw_kib(model, 0, CAGMA_MIB(256));
+    model->host.pool_kib = draw_kib(model, 0, CAGMA_MIB(512));
     break;
   }
 }

@@ -108,6 +108,7 @@ each_part_sets_its_own_field_only(void)
     { "<memory><shares>7</shares></memory>", CAGMA_GIVEN_SHARES },
     { "<memory><critical rate='2'/></memory>", CAGMA_GIVEN_RATE },
     { "<memory><critical source='deficit'/></memory>", CAGMA_GIVEN_SOURCE },
+    { "<memory><critical source='max'/></memory>", CAGMA_GIVEN_SOURCE },
     { "<memory><critical/></memory>", 0 },
     { "<memory><headroom>7</headroom></memory>", CAGMA_GIVEN_HEADROOM },
     { "<memory><emergency enabled='no'/></memory>", CAGMA_GIVEN_EMERGENCY },
@@ -131,6 +132,8 @@ each_part_sets_its_own_field_only(void)
       expected.shares = 7;
     if (expected.given & CAGMA_GIVEN_RATE)
       expected.rate_permille = 2000;
+    if (strstr(cases[i].xml, "'max'"))
+      expected.source = CAGMA_SOURCE_MAX;
     if (expected.given & CAGMA_GIVEN_HEADROOM) {
       expected.headroom_kib = 7;
       expected.headroom_permille = 0;
