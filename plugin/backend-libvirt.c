@@ -3,6 +3,7 @@
 
 #include <libvirt/libvirt.h>
 
+#include "plugin/channels.h"
 #include "plugin/libvirt-glue.h"
 #include "plugin/libvirt-ops.h"
 #include "plugin/pool.h"
@@ -34,6 +35,7 @@ struct LibvirtBackend {
   const CagmaListener *listener;
   void *owner;
   CagmaPool *pool;
+  CagmaChannels *channels;
   Link *link;
   unsigned last_number;
   gboolean missed; /* something happened while there was no list to be connected with */
@@ -406,13 +408,50 @@ completed(void *owner, CagmaRequest *request)
 }
 
 static void
+on_guest_lost(void *owner, const char *uuid, const char *reason)
+{
+  LibvirtBackend *self = owner;
+
+  self->listener->guest_lost(self->owner, uuid, reason);
+}
+
+static void
+on_guest(void *owner, const char *uuid, const CagmaAgentMessage *message)
+{
+  LibvirtBackend *self = owner;
+
+  self->listener->guest(self->owner, uuid, &message->sample, message->kind == CAGMA_AGENT_PRESSURE);
+}
+
+static void
+backend_listen(CagmaBackend *backend, const char *uuid, gboolean on)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  if (on)
+    cagma_channels_add(self->channels, uuid);
+  else
+    cagma_channels_remove(self->channels, uuid);
+}
+
+static void
+backend_ask(CagmaBackend *backend, const char *uuid)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  cagma_channels_ask(self->channels, uuid);
+}
+
+static void
 backend_open(CagmaBackend *backend, const CagmaListener *listener, void *owner)
 {
+  static const CagmaChannelListener channel_listener = { .down = on_guest_lost, .message = on_guest };
   LibvirtBackend *self = (LibvirtBackend *)backend;
 
   self->listener = listener;
   self->owner = owner;
   self->pool = cagma_pool_new(self->uri, cagma_libvirt_work, completed, self);
+  self->channels = cagma_channels_new(self->uri, &channel_listener, self);
   connect_begin(self);
 }
 
@@ -433,6 +472,7 @@ backend_close(CagmaBackend *backend)
   if (self->retry_source)
     g_source_remove(self->retry_source);
   g_clear_pointer(&self->pool, cagma_pool_free);
+  g_clear_pointer(&self->channels, cagma_channels_free);
   link_drop(g_steal_pointer(&self->link));
   unref(self);
 }
@@ -445,6 +485,10 @@ cagma_backend_libvirt_new(const char *uri)
   self->refs = 1;
   self->uri = g_strdup(uri);
   self->retry_ms = RETRY_FIRST_MS;
-  self->backend = (CagmaBackend){ .open = backend_open, .submit = backend_submit, .close = backend_close };
+  self->backend = (CagmaBackend){ .open = backend_open,
+                                  .submit = backend_submit,
+                                  .listen = backend_listen,
+                                  .ask = backend_ask,
+                                  .close = backend_close };
   return &self->backend;
 }

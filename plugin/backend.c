@@ -24,5 +24,6 @@ cagma_request_free(CagmaRequest *request)
   g_clear_error(&request->error);
   g_free(request->status_xml);
   g_free(request->xml);
+  g_free(request->reply);
   g_free(request);
 }

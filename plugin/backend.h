@@ -18,6 +18,7 @@ typedef enum {
   CAGMA_REQUEST_SAMPLE,   /* its figures */
   CAGMA_REQUEST_SET,      /* its balloon's target */
   CAGMA_REQUEST_STATUS,   /* its status metadata */
+  CAGMA_REQUEST_AGENT,    /* a command to its QEMU guest agent */
 } CagmaRequestKind;
 
 typedef enum {
@@ -39,6 +40,7 @@ typedef struct {
   char *status_xml;        /* STATUS; NULL: remove it */
   unsigned stats_period_s; /* DESCRIBE: to be set where managed domains have none; 0: leave */
   gboolean block_reads;    /* SAMPLE: block reads too */
+  const char *command;     /* AGENT; static */
   gboolean jobs;           /* SAMPLE: BUSY where a job runs, although its figures could be had */
   int64_t deadline_us;     /* how long it may take */
   /* out */
@@ -49,6 +51,7 @@ typedef struct {
   uint64_t max_kib; /* DESCRIBE: its <memory> where that is known, whatever the outcome; or 0 */
   gboolean paused;
   gboolean stats_period_set;
+  char *reply; /* AGENT */
 } CagmaRequest;
 
 CagmaRequest *cagma_request_new(CagmaRequestKind kind, const char *uuid);
@@ -88,6 +91,11 @@ typedef struct {
   void (*event)(void *owner, const CagmaEvent *event);
   /* A submitted request is done, exactly once; it is now the owner's. */
   void (*completed)(void *owner, CagmaRequest *request);
+  /* A domain's own agent speaks, on a way of its own; with pressure, because its guest
+   * is short of memory now. sample: valid during the call. */
+  void (*guest)(void *owner, const char *uuid, const CagmaSample *sample, gboolean pressure);
+  /* That agent no longer answers. */
+  void (*guest_lost)(void *owner, const char *uuid, const char *reason);
 } CagmaListener;
 
 typedef struct CagmaBackend CagmaBackend;
@@ -95,8 +103,13 @@ typedef struct CagmaBackend CagmaBackend;
 struct CagmaBackend {
   /* Begins to connect, and goes on trying until closed. */
   void (*open)(CagmaBackend *backend, const CagmaListener *listener, void *owner);
-  /* Takes the request. The owner has at most one in flight for each domain. */
+  /* Takes the request. The owner has at most one in flight for each domain, and one
+   * AGENT beside it. */
   void (*submit)(CagmaBackend *backend, CagmaRequest *request);
+  /* Listens to the domain's own agent, or no longer. */
+  void (*listen)(CagmaBackend *backend, const char *uuid, gboolean on);
+  /* Asks it for its figures, or looks whether it is there: once a period. */
+  void (*ask)(CagmaBackend *backend, const char *uuid);
   /* Ends everything; nothing is called back afterwards. Frees the backend. */
   void (*close)(CagmaBackend *backend);
 };

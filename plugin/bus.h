@@ -23,5 +23,6 @@ char *cagma_bus_status_address(const char *run_dir);
 char *cagma_bus_control_address(const char *run_dir);
 
 /* Replaces sockets that a killed daemon left. manager is borrowed. */
-CagmaBus *cagma_bus_open(const char *run_dir, CagmaManager *manager, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+CagmaBus *cagma_bus_open(const char *run_dir, CagmaManager *manager,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void cagma_bus_close(CagmaBus *bus);

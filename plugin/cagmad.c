@@ -38,9 +38,10 @@ static gboolean
 parse_options(Options *options, int argc, char **argv, GError **error)
 {
   const GOptionEntry entries[] = {
-    { "connect", 'c', 0, G_OPTION_ARG_STRING, &options->uri, "libvirt connection (default: cagmad.conf's)", "URI" },
-    { "config", 'f', 0, G_OPTION_ARG_FILENAME, &options->config_path, "configuration (default: " CAGMA_CONF_PATH ")",
-      "FILE" },
+    { "connect", 'c', 0, G_OPTION_ARG_STRING, &options->uri, "libvirt connection (default: cagmad.conf's)",
+      "URI" },
+    { "config", 'f', 0, G_OPTION_ARG_FILENAME, &options->config_path,
+      "configuration (default: " CAGMA_CONF_PATH ")", "FILE" },
     { "run-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->run_dir,
       "sockets and state (default: " CAGMA_RUN_DIR ")", "DIR" },
     { "dry-run", 'n', 0, G_OPTION_ARG_NONE, &options->dry_run, "decide and say, but set nothing", NULL },
@@ -89,7 +90,8 @@ reload(Daemon *daemon)
     return;
   }
   if (!g_str_equal(conf->uri, daemon->conf->uri)) {
-    g_warning("uri: a change from %s to %s needs a restart; the rest is taken over", daemon->conf->uri, conf->uri);
+    g_warning("uri: a change from %s to %s needs a restart; the rest is taken over", daemon->conf->uri,
+              conf->uri);
     g_free(conf->uri);
     conf->uri = g_strdup(daemon->conf->uri);
   }

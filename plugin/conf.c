@@ -165,8 +165,7 @@ set_policy(CagmaConf *conf, const char *value, GError **error)
     conf->policy = CAGMA_POLICY_CLASSIC;
   else
     return bad_value(error, "cagma or cagma-classic");
-  conf->defaults.source =
-      conf->policy == CAGMA_POLICY_CLASSIC ? CAGMA_SOURCE_MAX : CAGMA_SOURCE_DEFICIT;
+  conf->defaults.source = conf->policy == CAGMA_POLICY_CLASSIC ? CAGMA_SOURCE_MAX : CAGMA_SOURCE_DEFICIT;
   return TRUE;
 }
 

@@ -57,10 +57,12 @@ cagma_ctl_view_host(GVariant *host)
   g_variant_lookup(host, "connected", "b", &connected);
   g_variant_lookup(host, "dry-run", "b", &dry_run);
   g_string_append_printf(text, "%s%s%s\n", cagma_ctl_text(host, "uri", "?"),
-                         connected ? "" : ": not connected, trying again", dry_run ? " (dry run: nothing is set)" : "");
+                         connected ? "" : ": not connected, trying again",
+                         dry_run ? " (dry run: nothing is set)" : "");
   if (cagma_ctl_has(host, "in-hand-kib"))
     g_string_append_printf(text, "budget %s (%s), guests are charged %s, reserve %s, in hand %s\n", budget,
-                           g_str_equal(cagma_ctl_text(host, "budget", ""), "auto") ? "auto: the host's memory" : "fixed",
+                           g_str_equal(cagma_ctl_text(host, "budget", ""), "auto") ? "auto: the host's memory"
+                                                                                   : "fixed",
                            charge, reserve, in_hand);
   if (cagma_ctl_number(host, "shortfall-kib", 0)) {
     g_autofree char *shortfall = cagma_ctl_size(host, "shortfall-kib");
@@ -94,11 +96,10 @@ cagma_ctl_change(GVariant *info)
 char *
 cagma_ctl_view_domains(GPtrArray *domains, GHashTable *history, gboolean color, int width)
 {
-  static const char *const plain[] = { "GUEST",      "STATE",        ">ACTUAL", ">TARGET", ">AVAILABLE",
+  static const char *const plain[] = { "GUEST",     "STATE",        ">ACTUAL", ">TARGET", ">AVAILABLE",
                                        ">CRITICAL", ">SWAP IN/OUT", "REASON",  NULL };
-  static const char *const with_history[] = { "GUEST",      "STATE",     ">ACTUAL",      ">TARGET",
-                                              ">AVAILABLE", ">CRITICAL", ">SWAP IN/OUT", "HISTORY",
-                                              "REASON",     NULL };
+  static const char *const with_history[] = { "GUEST",     "STATE",        ">ACTUAL", ">TARGET", ">AVAILABLE",
+                                              ">CRITICAL", ">SWAP IN/OUT", "HISTORY", "REASON",  NULL };
   g_autoptr(CagmaTable) table = cagma_table_new(history ? with_history : plain);
 
   for (guint i = 0; i < domains->len; i++) {

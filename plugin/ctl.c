@@ -6,26 +6,29 @@
 #include <unistd.h>
 
 #include "plugin/conf.h"
+#include "xml/size.h"
 
 static const struct {
   const char *name;
   int (*run)(const CagmaCtl *ctl, int argc, char **argv);
 } commands[] = {
-  { "status", cagma_ctl_status },
-  { "explain", cagma_ctl_explain },
-  { "top", cagma_ctl_top },
-  { "check", cagma_ctl_check },
+  { "status", cagma_ctl_status }, { "explain", cagma_ctl_explain }, { "top", cagma_ctl_top },
+  { "enable", cagma_ctl_enable }, { "disable", cagma_ctl_disable }, { "check", cagma_ctl_check },
 };
 
-static const char description[] = "Commands:\n"
-                                  "  status [DOMAIN]   what each domain has, needs and does\n"
-                                  "  explain DOMAIN    the last decision on it, and the figures behind it\n"
-                                  "  top               the same as status, live\n"
-                                  "  check FILE…       judge configurations, status documents, domain XML and\n"
-                                  "                    cagmad.conf, without the daemon\n"
-                                  "\n"
-                                  "Exit status: 0, or 1 where what was asked for isn't so, 2 for wrong usage,\n"
-                                  "3 where the daemon can't be reached.\n";
+static const char description[] =
+    "Commands:\n"
+    "  status [DOMAIN]   what each domain has, needs and does\n"
+    "  explain DOMAIN    the last decision on it, and the figures behind it\n"
+    "  top               the same as status, live\n"
+    "  enable DOMAIN     give it a configuration, a channel for the guest's agent, and\n"
+    "                    balloon statistics\n"
+    "  disable DOMAIN    take back what enable changed\n"
+    "  check FILE…       judge configurations, status documents, domain XML and\n"
+    "                    cagmad.conf, without the daemon\n"
+    "\n"
+    "Exit status: 0, or 1 where what was asked for isn't so, 2 for wrong usage,\n"
+    "3 where the daemon can't be reached.\n";
 
 static gboolean
 wants_color(void)
@@ -33,48 +36,99 @@ wants_color(void)
   return isatty(STDOUT_FILENO) && !g_getenv("NO_COLOR") && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
 }
 
+typedef struct {
+  double interval_s;
+  char *guarantee;
+  char *limit;
+  int shares;
+  gboolean version;
+} Given;
+
+/* Sizes and shares for enable; FALSE, with an error that names the option. */
+static gboolean
+take_config(CagmaConfig *config, const Given *given, GError **error)
+{
+  cagma_config_init(config);
+  if (given->guarantee && !cagma_size_from_string(given->guarantee, &config->guarantee_kib, error)) {
+    g_prefix_error(error, "--guarantee: ");
+    return FALSE;
+  }
+  if (given->limit && !cagma_size_from_string(given->limit, &config->limit_kib, error)) {
+    g_prefix_error(error, "--limit: ");
+    return FALSE;
+  }
+  if (given->shares > CAGMA_SHARES_MAX) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--shares takes 0 to %d", CAGMA_SHARES_MAX);
+    return FALSE;
+  }
+  if (given->shares >= 0)
+    config->shares = (uint32_t)given->shares;
+  config->given = (given->guarantee ? CAGMA_GIVEN_GUARANTEE : 0) | (given->limit ? CAGMA_GIVEN_LIMIT : 0) |
+                  (given->shares >= 0 ? CAGMA_GIVEN_SHARES : 0);
+  return TRUE;
+}
+
+static gboolean
+take_options(CagmaCtl *ctl, Given *given, int *argc, char ***argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "json", 'j', 0, G_OPTION_ARG_NONE, &ctl->json, "print JSON", NULL },
+    { "run-dir", 0, 0, G_OPTION_ARG_FILENAME, &ctl->run_dir, "the daemon's (default: " CAGMA_RUN_DIR ")",
+      "DIR" },
+    { "interval", 'd', 0, G_OPTION_ARG_DOUBLE, &given->interval_s,
+      "top: seconds between pictures (default: 1)", "S" },
+    { "count", 'n', 0, G_OPTION_ARG_INT, &ctl->count, "top: stop after so many", "N" },
+    { "caption", 0, 0, G_OPTION_ARG_FILENAME, &ctl->caption, "top: show this file's text above", "FILE" },
+    { "connect", 'c', 0, G_OPTION_ARG_STRING, &ctl->uri, "enable, disable: libvirt connection", "URI" },
+    { "dry-run", 0, 0, G_OPTION_ARG_NONE, &ctl->dry_run, "enable, disable: only say what would change",
+      NULL },
+    { "guarantee", 0, 0, G_OPTION_ARG_STRING, &given->guarantee, "enable: never less than this", "SIZE" },
+    { "limit", 0, 0, G_OPTION_ARG_STRING, &given->limit, "enable: never more than this", "SIZE" },
+    { "shares", 0, 0, G_OPTION_ARG_INT, &given->shares, "enable: weight when memory is short", "N" },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &given->version, "show the version and exit", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  g_autoptr(GOptionContext) context = g_option_context_new("COMMAND [ARGUMENT…]");
+
+  g_option_context_set_summary(context, "Shows and checks what cagmad does.");
+  g_option_context_set_description(context, description);
+  g_option_context_add_main_entries(context, entries, NULL);
+  if (!g_option_context_parse(context, argc, argv, error))
+    return FALSE;
+  if (!(given->interval_s >= 0.1 && given->interval_s <= 3600) || ctl->count < 0) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "--interval takes 0.1 to 3600 seconds, --count no negative number");
+    return FALSE;
+  }
+  ctl->interval_ms = (int)(given->interval_s * 1000);
+  return take_config(&ctl->config, given, error);
+}
+
 int
 main(int argc, char **argv)
 {
   const char *run_dir = g_getenv("CAGMA_RUN_DIR");
   CagmaCtl ctl = { .run_dir = run_dir ? run_dir : CAGMA_RUN_DIR, .color = wants_color() };
-  double interval_s = 1;
-  gboolean version = FALSE;
-  const GOptionEntry entries[] = {
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &ctl.json, "print JSON", NULL },
-    { "run-dir", 0, 0, G_OPTION_ARG_FILENAME, &ctl.run_dir, "the daemon's (default: " CAGMA_RUN_DIR ")", "DIR" },
-    { "interval", 'd', 0, G_OPTION_ARG_DOUBLE, &interval_s, "top: seconds between pictures (default: 1)", "S" },
-    { "count", 'n', 0, G_OPTION_ARG_INT, &ctl.count, "top: stop after so many", "N" },
-    { "caption", 0, 0, G_OPTION_ARG_FILENAME, &ctl.caption, "top: show this file's text above", "FILE" },
-    { "version", 0, 0, G_OPTION_ARG_NONE, &version, "show the version and exit", NULL },
-    G_OPTION_ENTRY_NULL,
-  };
-  g_autoptr(GOptionContext) context = g_option_context_new("COMMAND [ARGUMENT…]");
+  Given given = { .interval_s = 1, .shares = -1 };
   g_autoptr(GError) error = NULL;
 
   setlocale(LC_ALL, "");
-  g_option_context_set_summary(context, "Shows and checks what cagmad does.");
-  g_option_context_set_description(context, description);
-  g_option_context_add_main_entries(context, entries, NULL);
-  if (!g_option_context_parse(context, &argc, &argv, &error)) {
+  if (!take_options(&ctl, &given, &argc, &argv, &error)) {
     g_printerr("cagmactl: %s\n", error->message);
     return CAGMA_EXIT_USAGE;
   }
-  if (version) {
+  if (given.version) {
     g_print("cagmactl " CAGMA_VERSION "\n");
     return CAGMA_EXIT_OK;
   }
-  if (interval_s < 0.1 || interval_s > 3600 || ctl.count < 0) {
-    g_printerr("cagmactl: --interval takes 0.1 to 3600 seconds, --count no negative number\n");
-    return CAGMA_EXIT_USAGE;
-  }
-  ctl.interval_ms = (int)(interval_s * 1000);
 
   for (size_t i = 0; argc > 1 && i < G_N_ELEMENTS(commands); i++)
     if (g_str_equal(commands[i].name, argv[1]))
       return commands[i].run(&ctl, argc - 2, argv + 2);
   if (argc > 1)
     g_printerr("cagmactl: no such command: %s\n", argv[1]);
-  g_printerr("Usage: cagmactl status [DOMAIN] | explain DOMAIN | top | check FILE…\nTry 'cagmactl --help'.\n");
+  g_printerr("Usage: cagmactl status [DOMAIN] | explain DOMAIN | top | enable DOMAIN | disable DOMAIN | "
+             "check FILE…\n"
+             "Try 'cagmactl --help'.\n");
   return CAGMA_EXIT_USAGE;
 }

@@ -3,6 +3,8 @@
 
 #include <glib.h>
 
+#include "policy/config.h"
+
 /* cagmactl's commands. Each returns the exit status. */
 
 #define CAGMA_EXIT_OK 0
@@ -13,13 +15,18 @@
 typedef struct {
   const char *run_dir;
   gboolean json;
-  gboolean color;   /* stdout is a terminal that wants colour */
-  int interval_ms;  /* top */
-  int count;        /* top; 0: for ever */
+  gboolean color;      /* stdout is a terminal that wants colour */
+  int interval_ms;     /* top */
+  int count;           /* top; 0: for ever */
   const char *caption; /* top: a file */
+  const char *uri;     /* enable, disable */
+  gboolean dry_run;
+  CagmaConfig config; /* enable: what was asked for is marked as given */
 } CagmaCtl;
 
 int cagma_ctl_status(const CagmaCtl *ctl, int argc, char **argv);
 int cagma_ctl_explain(const CagmaCtl *ctl, int argc, char **argv);
 int cagma_ctl_top(const CagmaCtl *ctl, int argc, char **argv);
+int cagma_ctl_enable(const CagmaCtl *ctl, int argc, char **argv);
+int cagma_ctl_disable(const CagmaCtl *ctl, int argc, char **argv);
 int cagma_ctl_check(const CagmaCtl *ctl, int argc, char **argv);

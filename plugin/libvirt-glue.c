@@ -99,6 +99,12 @@ give_up(gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+void
+cagma_libvirt_hush(void)
+{
+  virSetErrorFunc(NULL, quiet);
+}
+
 gboolean
 cagma_libvirt_join_main_loop(GError **error)
 {
@@ -106,8 +112,7 @@ cagma_libvirt_join_main_loop(GError **error)
   guint limit;
   int timer;
 
-  /* libvirt prints errors to stderr unless told otherwise; ours are logged. */
-  virSetErrorFunc(NULL, quiet);
+  cagma_libvirt_hush();
   if (virInitialize() < 0) {
     cagma_libvirt_error(error, "libvirt");
     return FALSE;

@@ -12,6 +12,9 @@ GQuark cagma_libvirt_error_quark(void);
 /* Sets *error to the calling thread's last libvirt error: code is virErrorNumber. */
 void cagma_libvirt_error(GError **error, const char *what);
 
+/* Keeps libvirt from printing errors to stderr. */
+void cagma_libvirt_hush(void);
+
 /* Opens a connection with keepalive, so that a dead peer is noticed. Blocks. */
 virConnectPtr cagma_libvirt_open(const char *uri, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

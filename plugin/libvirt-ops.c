@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/libvirt-ops.h"
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 
 #include "plugin/libvirt-glue.h"
@@ -281,6 +282,18 @@ is_free(virDomainPtr domain, CagmaRequest *request)
   return may_ask(domain, request);
 }
 
+/* The guest's answer is waited for: within the request's deadline, lest the worker be
+ * given up. Its lock is the agent's own and holds up nothing else. */
+static void
+ask_agent(virDomainPtr domain, CagmaRequest *request)
+{
+  int timeout_s = (int)MAX(request->deadline_us / G_USEC_PER_SEC - 1, 1);
+
+  request->reply = virDomainQemuAgentCommand(domain, request->command, timeout_s, 0);
+  if (!request->reply)
+    fail_domain(domain, request, "virDomainQemuAgentCommand");
+}
+
 void
 cagma_libvirt_work(virConnectPtr conn, GHashTable *domains, CagmaRequest *request)
 {
@@ -306,6 +319,9 @@ cagma_libvirt_work(virConnectPtr conn, GHashTable *domains, CagmaRequest *reques
     break;
   case CAGMA_REQUEST_STATUS:
     write_status(domain, request);
+    break;
+  case CAGMA_REQUEST_AGENT:
+    ask_agent(domain, request);
     break;
   }
   if (request->outcome == CAGMA_OUTCOME_GONE)

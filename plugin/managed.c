@@ -113,6 +113,7 @@ cagma_managed_describe(CagmaManaged *managed, CagmaDomainXml *xml, gboolean paus
   policy->overhead_kib = overhead_of(xml, conf);
   policy->config = xml->config;
   policy->managed = is_managed(xml, conf);
+  policy->pinned = xml->pinned || !xml->balloon;
   policy->report_period_us = period_s * CAGMA_SECOND_US;
   cagma_managed_update_hold(managed);
 }

@@ -10,6 +10,14 @@
 #include "policy/plan.h"
 #include "xml/domain.h"
 
+/* What is known of a domain's QEMU guest agent. A stock one isn't asked what it can't
+ * answer. */
+typedef enum {
+  CAGMA_AGENT_UNKNOWN,
+  CAGMA_AGENT_UNABLE,
+  CAGMA_AGENT_ABLE,
+} CagmaAgentKnown;
+
 /* A domain as the manager knows it: the policy's view, what its XML said, and what
  * is under way with it. */
 typedef struct {
@@ -31,7 +39,14 @@ typedef struct {
   gboolean setting;   /* the one under way is a SET */
   gboolean awaited;   /* by the round of samples */
   int64_t occupied_since_us;
-  unsigned stats_period_s; /* asked for by us; 0: not */
+
+  /* Its guests' agents. */
+  gboolean listened;        /* to its own agent's channel */
+  unsigned agent_in_flight; /* the tag of the AGENT request under way; 0: none */
+  CagmaAgentKnown agent;    /* whether its QEMU guest agent knows the memory commands */
+  int64_t agent_next_us;    /* not asked again before, after it failed … */
+  int64_t agent_backoff_us; /* … for longer each time */
+  unsigned stats_period_s;  /* asked for by us; 0: not */
   gboolean stats_period_due;
   int64_t stats_period_next_us; /* not tried again before */
   gboolean describe_again;      /* its last description failed */

@@ -40,7 +40,8 @@ cagma_watchdog_us(void)
 
   if (!text || !g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT64, &us, NULL))
     return 0;
-  if (pid && (!g_ascii_string_to_unsigned(pid, 10, 1, G_MAXINT32, &number, NULL) || (pid_t)number != getpid()))
+  if (pid &&
+      (!g_ascii_string_to_unsigned(pid, 10, 1, G_MAXINT32, &number, NULL) || (pid_t)number != getpid()))
     return 0;
   return us;
 }

@@ -147,7 +147,7 @@ worker_run(gpointer user_data)
   while (!pool->closed && !worker->abandoned) {
     Job *job = g_queue_pop_head(&pool->waiting);
 
-    if (!job && pool->n_workers > CAGMA_POOL_WORKERS) {
+    if (!job && pool->n_workers > CAGMA_POOL_WORKERS + CAGMA_POOL_EXPRESS) {
       pool->workers = g_list_remove(pool->workers, worker);
       pool->n_workers--;
       break;
@@ -201,12 +201,22 @@ start_worker(CagmaPool *pool)
   g_thread_unref(worker->thread);
 }
 
-/* With the lock held: as many workers as there is work, up to the limits. */
+static gboolean
+waits_to_set(CagmaPool *pool)
+{
+  const Job *job = g_queue_peek_head(&pool->waiting);
+
+  return job && job->request->kind == CAGMA_REQUEST_SET;
+}
+
+/* With the lock held: as many workers as there is work, up to the limits. Setting a
+ * balloon doesn't wait for any of the others. */
 static void
 staff(CagmaPool *pool)
 {
-  while (pool->n_workers < CAGMA_POOL_WORKERS + pool->n_slow &&
-         pool->n_idle < g_queue_get_length(&pool->waiting) &&
+  unsigned most = CAGMA_POOL_WORKERS + pool->n_slow + (waits_to_set(pool) ? CAGMA_POOL_EXPRESS : 0);
+
+  while (pool->n_workers < most && pool->n_idle < g_queue_get_length(&pool->waiting) &&
          pool->n_workers + pool->n_abandoned < CAGMA_POOL_WORKERS + CAGMA_POOL_ABANDONED_MAX)
     start_worker(pool);
 }

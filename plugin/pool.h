@@ -15,6 +15,8 @@
 /* libvirtd serves 5 requests of a connection and has 20 workers (its defaults);
  * other clients need some too. */
 #define CAGMA_POOL_WORKERS 4
+/* So many more from the first time on that a balloon is to be set while all are busy. */
+#define CAGMA_POOL_EXPRESS 1
 /* Hung domains hold at most this many workers beyond these; a domain that holds
  * one is asked nothing more, so 12 + 3 hung at once are borne. Beyond that,
  * requests wait until one goes on. */

@@ -63,7 +63,16 @@ cagma_report_is_due(const CagmaManaged *managed, int64_t now_us)
 static const char *
 source_of(const CagmaDomain *policy)
 {
-  return policy->has_figures ? "balloon-stats" : "none";
+  if (!policy->has_figures)
+    return "none";
+  switch (policy->source) {
+  case CAGMA_SAMPLE_CHANNEL:
+    return "cagma-channel";
+  case CAGMA_SAMPLE_AGENT:
+    return "guest-agent";
+  default:
+    return "balloon-stats";
+  }
 }
 
 char *
@@ -88,6 +97,8 @@ cagma_report_status(CagmaManaged *managed, const char *reason, int64_t now_us)
     status.available_kib = policy->available_kib;
     status.have_critical = policy->has_figures;
     status.critical_kib = managed->decision.demand.critical_kib;
+    status.have_swap_used = policy->has_swap_used;
+    status.swap_used_kib = policy->swap_used_kib;
     status.swap_in_kib_per_s = policy->swap_in_kib_per_s;
     status.change_kib = managed->change_kib;
     status.changed = managed->changed;

@@ -96,6 +96,24 @@ move_balloons(gpointer user_data)
 }
 
 static void
+backend_listen(CagmaBackend *backend, const char *uuid, gboolean on)
+{
+  FakeGuest *guest = find((FakeBackend *)backend, uuid);
+
+  if (guest)
+    guest->listened = on;
+}
+
+static void
+backend_ask(CagmaBackend *backend, const char *uuid)
+{
+  FakeGuest *guest = find((FakeBackend *)backend, uuid);
+
+  if (guest)
+    guest->n_channel_asks++;
+}
+
+static void
 carry_out(FakeBackend *fake, FakeGuest *guest, CagmaRequest *request)
 {
   switch (request->kind) {
@@ -122,6 +140,9 @@ carry_out(FakeBackend *fake, FakeGuest *guest, CagmaRequest *request)
     if (guest->n_status++ > 0)
       guest->status_gap_us = MIN(guest->status_gap_us, g_get_monotonic_time() - guest->status_us);
     guest->status_us = g_get_monotonic_time();
+    break;
+  case CAGMA_REQUEST_AGENT:
+    request->reply = g_strdup(guest->agent_reply);
     break;
   }
 }
@@ -223,7 +244,11 @@ fake_new(void)
 {
   FakeBackend *fake = g_new0(FakeBackend, 1);
 
-  fake->backend = (CagmaBackend){ .open = backend_open, .submit = backend_submit, .close = backend_close };
+  fake->backend = (CagmaBackend){ .open = backend_open,
+                                  .submit = backend_submit,
+                                  .listen = backend_listen,
+                                  .ask = backend_ask,
+                                  .close = backend_close };
   fake->guests = g_ptr_array_new_with_free_func(guest_free);
   g_queue_init(&fake->asked);
   g_queue_init(&fake->held);

@@ -8,7 +8,7 @@
 
 typedef struct FakeBackend FakeBackend;
 
-#define FAKE_N_KINDS (CAGMA_REQUEST_STATUS + 1)
+#define FAKE_N_KINDS (CAGMA_REQUEST_AGENT + 1)
 
 typedef struct {
   char uuid[CAGMA_UUID_SIZE];
@@ -46,7 +46,10 @@ typedef struct {
   gint64 status_us;     /* … the last one, … */
   gint64 status_gap_us; /* … and the shortest time between two */
   unsigned stats_period_s;
-  gboolean job_asked; /* the last sample asked for jobs too */
+  gboolean listened;       /* to its channel */
+  unsigned n_channel_asks; /* of its channel */
+  const char *agent_reply; /* to an AGENT request; static */
+  gboolean job_asked;      /* the last sample asked for jobs too */
 
   uint64_t stamp;
 } FakeGuest;

@@ -41,7 +41,8 @@ test_everything(void)
 {
   g_autoptr(CagmaConf) conf =
       parsed("# a comment\n[host]\nuri = test:///default \nbudget=48GiB\nreserve=2 GiB\nperiod=500ms\n"
-             "surplus=reclaim\noverhead=64MiB\npool=1 GiB\npolicy=cagma-classic\n\n[defaults]\nmanage=all\nmode=observe\n"
+             "surplus=reclaim\noverhead=64MiB\npool=1 "
+             "GiB\npolicy=cagma-classic\n\n[defaults]\nmanage=all\nmode=observe\n"
              "estimator=static\nguarantee=1GiB\nshares=0\nheadroom=128MiB\n[hook]\nstrict=yes\n");
 
   g_assert_cmpstr(conf->uri, ==, "test:///default");

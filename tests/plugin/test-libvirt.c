@@ -72,7 +72,9 @@ on_completed(void *owner, CagmaRequest *request)
   g_ptr_array_add(f->answers, request);
 }
 
-static const CagmaListener listener = { on_connected, on_disconnected, on_event, on_completed };
+static const CagmaListener listener = {
+  .connected = on_connected, .disconnected = on_disconnected, .event = on_event, .completed = on_completed
+};
 
 static void
 set_up(Fixture *f, gconstpointer unused)

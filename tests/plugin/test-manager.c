@@ -19,7 +19,7 @@
 #define OBSERVED MEMORY " mode='observe'/>"
 
 #define CONF                                                                                                 \
-  "[host]\nperiod=100ms\nreserve=0\noverhead=0\nuri=fake:///\n"                                              \
+  "[host]\nperiod=100ms\nreserve=0\npool=0\noverhead=0\nuri=fake:///\n"                                      \
   "budget="
 
 typedef struct {

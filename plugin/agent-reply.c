@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plugin/agent-reply.h"
+
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#include "policy/units.h"
+#include "xml/error.h"
+
+G_DEFINE_QUARK(cagma - agent - message - error - quark, cagma_agent_message_error)
+
+/* json-glib reads nested values by recursion; ours are three deep. */
+#define DEPTH_MAX 8
+
+#define DELIMITER ((char)0xff)
+
+static gboolean
+refuse(GError **error, CagmaAgentMessageError code, const char *what)
+{
+  g_set_error_literal(error, CAGMA_AGENT_MESSAGE_ERROR, code, what);
+  return FALSE;
+}
+
+static gboolean
+too_deep(const char *line, gsize length)
+{
+  gboolean quoted = FALSE;
+  int depth = 0;
+
+  for (gsize i = 0; i < length; i++) {
+    if (quoted && line[i] == '\\')
+      i++;
+    else if (line[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && (line[i] == '{' || line[i] == '['))
+      depth++;
+    else if (!quoted && (line[i] == '}' || line[i] == ']'))
+      depth--;
+    if (depth > DEPTH_MAX)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static JsonObject *
+member_object(JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member(object, name);
+
+  return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
+/* FALSE where it is there but isn't a count. */
+static gboolean
+read_count(JsonObject *object, const char *name, uint64_t *value, gboolean *known, GError **error)
+{
+  JsonNode *node = json_object_get_member(object, name);
+
+  *known = node != NULL;
+  if (!node)
+    return TRUE;
+  if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64 ||
+      json_node_get_int(node) < 0) {
+    g_set_error(error, CAGMA_AGENT_MESSAGE_ERROR, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "%s is not a count",
+                name);
+    return FALSE;
+  }
+  *value = (uint64_t)json_node_get_int(node);
+  return TRUE;
+}
+
+static gboolean
+read_kib(JsonObject *object, const char *name, uint64_t divisor, uint64_t *kib, gboolean *known,
+         GError **error)
+{
+  uint64_t value = 0;
+
+  if (!read_count(object, name, &value, known, error))
+    return FALSE;
+  *kib = cagma_min_kib(value / divisor, CAGMA_MAX_KIB);
+  return TRUE;
+}
+
+/* Pages of page_bytes; both come from the guest, so the product is bounded. */
+static gboolean
+read_pages(JsonObject *object, const char *name, uint64_t page_kib, uint64_t *kib, gboolean *known,
+           GError **error)
+{
+  uint64_t pages = 0;
+
+  if (!read_count(object, name, &pages, known, error))
+    return FALSE;
+  *kib = cagma_min_kib(pages, CAGMA_MAX_KIB / page_kib) * page_kib;
+  return TRUE;
+}
+
+static gboolean
+read_page_size(JsonObject *object, uint64_t *page_kib, GError **error)
+{
+  uint64_t bytes = 4096;
+  gboolean known;
+
+  if (!read_count(object, "page-size", &bytes, &known, error))
+    return FALSE;
+  if (bytes < 1024 || bytes > 1024 * 1024 || bytes % 1024)
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "page-size is not the size of a page");
+  *page_kib = bytes / 1024;
+  return TRUE;
+}
+
+static gboolean
+read_process(JsonObject *stats, const char *name, uint64_t *footprint_kib, gboolean *known, GError **error)
+{
+  JsonObject *process = member_object(stats, name);
+  uint64_t rss_kib = 0, swap_kib = 0;
+  gboolean has_rss, has_swap;
+
+  *known = FALSE;
+  if (!process)
+    return TRUE;
+  if (!read_kib(process, "rss", 1024, &rss_kib, &has_rss, error) ||
+      !read_kib(process, "swap", 1024, &swap_kib, &has_swap, error))
+    return FALSE;
+  *footprint_kib = rss_kib + swap_kib;
+  *known = has_rss;
+  return TRUE;
+}
+
+static void
+mark(CagmaSample *sample, gboolean known, uint32_t has)
+{
+  if (known)
+    sample->has |= has;
+}
+
+static gboolean
+read_stats(JsonObject *stats, CagmaSample *sample, GError **error)
+{
+  uint64_t page_kib = 4, swap_total_kib = 0, swap_free_kib = 0;
+  gboolean available, in, out, faults, total, free_known, largest, swapping;
+
+  memset(sample, 0, sizeof *sample);
+  sample->source = CAGMA_SAMPLE_CHANNEL;
+  if (!read_page_size(stats, &page_kib, error) ||
+      !read_kib(stats, "available", 1024, &sample->usable_kib, &available, error) ||
+      !read_pages(stats, "pages-swapped-in", page_kib, &sample->swap_in_kib, &in, error) ||
+      !read_pages(stats, "pages-swapped-out", page_kib, &sample->swap_out_kib, &out, error) ||
+      !read_count(stats, "major-faults", &sample->major_faults, &faults, error) ||
+      !read_kib(stats, "swap-total", 1024, &swap_total_kib, &total, error) ||
+      !read_kib(stats, "swap-free", 1024, &swap_free_kib, &free_known, error) ||
+      !read_process(stats, "largest-process", &sample->largest_kib, &largest, error) ||
+      !read_process(stats, "swapping-process", &sample->swapping_kib, &swapping, error))
+    return FALSE;
+  sample->swap_used_kib = cagma_above(swap_total_kib, swap_free_kib);
+  mark(sample, available, CAGMA_HAS_USABLE);
+  mark(sample, in && out, CAGMA_HAS_SWAP);
+  mark(sample, faults, CAGMA_HAS_FAULTS);
+  mark(sample, total && free_known, CAGMA_HAS_SWAP_USED);
+  mark(sample, largest, CAGMA_HAS_LARGEST);
+  mark(sample, swapping, CAGMA_HAS_SWAPPING);
+  return TRUE;
+}
+
+static void
+read_error(JsonObject *root, CagmaAgentMessage *message)
+{
+  JsonObject *object = member_object(root, "error");
+  JsonNode *node = object ? json_object_get_member(object, "desc") : NULL;
+  const char *text = node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
+                         ? json_node_get_string(node)
+                         : "unknown error";
+  g_autofree char *printable = cagma_printable(text, 100);
+
+  message->kind = CAGMA_AGENT_ERROR;
+  g_strlcpy(message->error, printable, sizeof message->error);
+}
+
+static gboolean
+read_return(JsonNode *node, CagmaAgentMessage *message, GError **error)
+{
+  message->kind = CAGMA_AGENT_OTHER;
+  if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64) {
+    message->kind = CAGMA_AGENT_SYNC;
+    message->sync = json_node_get_int(node);
+  } else if (JSON_NODE_HOLDS_OBJECT(node) &&
+             json_object_has_member(json_node_get_object(node), "available")) {
+    message->kind = CAGMA_AGENT_STATS;
+    return read_stats(json_node_get_object(node), &message->sample, error);
+  }
+  return TRUE;
+}
+
+static gboolean
+read_event(JsonObject *root, CagmaAgentMessage *message, GError **error)
+{
+  JsonNode *name = json_object_get_member(root, "event");
+  JsonObject *data = member_object(root, "data");
+
+  if (!JSON_NODE_HOLDS_VALUE(name) || json_node_get_value_type(name) != G_TYPE_STRING || !data)
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "an event without a name or data");
+  message->kind = CAGMA_AGENT_OTHER;
+  if (!g_str_equal(json_node_get_string(name), "GUEST_MEMORY_PRESSURE"))
+    return TRUE;
+  message->kind = CAGMA_AGENT_PRESSURE;
+  return read_stats(data, &message->sample, error);
+}
+
+/* The object in the line, which lives as long as the parser. */
+static JsonObject *
+parse_object(JsonParser *parser, const char *line, gsize length, GError **error)
+{
+  JsonNode *node;
+
+  if (length > CAGMA_AGENT_LINE_MAX || !g_utf8_validate_len(line, length, NULL)) {
+    refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "not UTF-8, or too long");
+    return NULL;
+  }
+  if (too_deep(line, length)) {
+    refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "nested too deeply");
+    return NULL;
+  }
+  node = json_parser_load_from_data(parser, line, (gssize)length, NULL) ? json_parser_get_root(parser) : NULL;
+  if (!node || !JSON_NODE_HOLDS_OBJECT(node)) {
+    refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "not a JSON object");
+    return NULL;
+  }
+  return json_node_get_object(node);
+}
+
+gboolean
+cagma_agent_message_parse(const char *line, gsize length, CagmaAgentMessage *message, GError **error)
+{
+  g_autoptr(JsonParser) parser = json_parser_new_immutable();
+  JsonObject *root;
+
+  memset(message, 0, sizeof *message);
+  while (length > 0 && *line == DELIMITER) {
+    line++;
+    length--;
+  }
+  root = parse_object(parser, line, length, error);
+  if (!root)
+    return FALSE;
+  if (json_object_has_member(root, "event"))
+    return read_event(root, message, error);
+  if (json_object_has_member(root, "error")) {
+    read_error(root, message);
+    return TRUE;
+  }
+  if (!json_object_has_member(root, "return"))
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "neither a reply nor an event");
+  return read_return(json_object_get_member(root, "return"), message, error);
+}
+
+static gboolean
+is_enabled_command(JsonNode *node, const char *command)
+{
+  JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+  JsonNode *name = object ? json_object_get_member(object, "name") : NULL;
+  JsonNode *enabled = object ? json_object_get_member(object, "enabled") : NULL;
+
+  return name && JSON_NODE_HOLDS_VALUE(name) && json_node_get_value_type(name) == G_TYPE_STRING &&
+         g_str_equal(json_node_get_string(name), command) && enabled && JSON_NODE_HOLDS_VALUE(enabled) &&
+         json_node_get_value_type(enabled) == G_TYPE_BOOLEAN && json_node_get_boolean(enabled);
+}
+
+gboolean
+cagma_agent_info_parse(const char *text, const char *command, gboolean *able, GError **error)
+{
+  g_autoptr(JsonParser) parser = json_parser_new_immutable();
+  JsonObject *root = parse_object(parser, text, strlen(text), error);
+  JsonObject *info = root ? member_object(root, "return") : NULL;
+  JsonNode *node = info ? json_object_get_member(info, "supported_commands") : NULL;
+  JsonArray *commands;
+
+  if (!root)
+    return FALSE;
+  if (!node || !JSON_NODE_HOLDS_ARRAY(node))
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "no supported_commands");
+  commands = json_node_get_array(node);
+  *able = FALSE;
+  for (guint i = 0; i < json_array_get_length(commands) && !*able; i++)
+    *able = is_enabled_command(json_array_get_element(commands, i), command);
+  return TRUE;
+}
+
+void
+cagma_agent_lines_init(CagmaAgentLines *lines)
+{
+  lines->partial = g_byte_array_new();
+  lines->dropping = FALSE;
+}
+
+void
+cagma_agent_lines_clear(CagmaAgentLines *lines)
+{
+  g_clear_pointer(&lines->partial, g_byte_array_unref);
+}
+
+static unsigned
+keep(CagmaAgentLines *lines, const char *data, gsize length)
+{
+  if (lines->dropping)
+    return 0;
+  if (lines->partial->len + length > CAGMA_AGENT_LINE_MAX) {
+    /* A byte array keeps its memory; one long line isn't to cost it for ever. */
+    g_byte_array_unref(lines->partial);
+    lines->partial = g_byte_array_new();
+    lines->dropping = TRUE;
+    return 1;
+  }
+  g_byte_array_append(lines->partial, (const guint8 *)data, (guint)length);
+  return 0;
+}
+
+unsigned
+cagma_agent_lines_feed(CagmaAgentLines *lines, const char *data, gsize length, CagmaAgentLine handle,
+                       gpointer user_data)
+{
+  const char *end = data + length, *newline;
+  unsigned too_long = 0;
+
+  while ((newline = memchr(data, '\n', (size_t)(end - data)))) {
+    too_long += keep(lines, data, (gsize)(newline - data));
+    if (!lines->dropping && lines->partial->len > 0)
+      handle((const char *)lines->partial->data, lines->partial->len, user_data);
+    g_byte_array_set_size(lines->partial, 0);
+    lines->dropping = FALSE;
+    data = newline + 1;
+  }
+  return too_long + keep(lines, data, (gsize)(end - data));
+}

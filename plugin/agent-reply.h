@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "policy/sample.h"
+
+/* What a guest's agent says on its channel, docs/agent-protocol.md: lines of JSON,
+ * written by a guest, so that nothing in them is believed. Pure functions on
+ * buffers. */
+
+/* A longer line isn't looked at; the agent's own are at most 4 KiB. */
+#define CAGMA_AGENT_LINE_MAX (64 * 1024)
+
+typedef enum {
+  CAGMA_AGENT_STATS,    /* the reply to guest-get-memory-stats */
+  CAGMA_AGENT_PRESSURE, /* GUEST_MEMORY_PRESSURE, with the same figures */
+  CAGMA_AGENT_SYNC,     /* the reply to guest-sync-delimited: a number */
+  CAGMA_AGENT_OTHER,    /* another reply */
+  CAGMA_AGENT_ERROR,    /* an error reply */
+} CagmaAgentKind;
+
+typedef struct {
+  CagmaAgentKind kind;
+  int64_t sync;       /* SYNC */
+  CagmaSample sample; /* STATS, PRESSURE; without the actual size, which only the host knows */
+  char error[128];    /* ERROR: its description, printable */
+} CagmaAgentMessage;
+
+#define CAGMA_AGENT_MESSAGE_ERROR (cagma_agent_message_error_quark())
+GQuark cagma_agent_message_error_quark(void);
+
+typedef enum {
+  CAGMA_AGENT_MESSAGE_ERROR_SYNTAX,
+  CAGMA_AGENT_MESSAGE_ERROR_CONTENT,
+} CagmaAgentMessageError;
+
+/* Reads one line, without its newline; leading 0xFF bytes are passed over. A figure
+ * that is no number of 0 to 2^63−1 is an error, one that is absent is just absent. */
+gboolean cagma_agent_message_parse(const char *line, gsize length, CagmaAgentMessage *message,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Reads the reply to guest-info: whether the agent knows the command and may use it. */
+gboolean cagma_agent_info_parse(const char *text, const char *command, gboolean *able,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Cuts a stream of bytes into lines. Never holds more than CAGMA_AGENT_LINE_MAX; what
+ * is longer is dropped up to its newline. */
+typedef struct {
+  GByteArray *partial;
+  gboolean dropping;
+} CagmaAgentLines;
+
+typedef void (*CagmaAgentLine)(const char *line, gsize length, gpointer user_data);
+
+void cagma_agent_lines_init(CagmaAgentLines *lines);
+void cagma_agent_lines_clear(CagmaAgentLines *lines);
+
+/* Calls handle for each line that data completes, without its newline; empty ones
+ * not. Returns how many lines were too long. */
+unsigned cagma_agent_lines_feed(CagmaAgentLines *lines, const char *data, gsize length, CagmaAgentLine handle,
+                                gpointer user_data);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plugin/manager-private.h"
+
+#include <string.h>
+
+#include "plugin/agent-reply.h"
+#include "policy/units.h"
+
+/* What guests say by themselves, beside the balloon's statistics: through our own
+ * agent's channel, which pushes, or through a QEMU guest agent that knows the memory
+ * commands, which is asked once a period. */
+
+/* A stock agent under memory pressure takes seconds. Nothing waits for it. */
+#define AGENT_DEADLINE_US (4 * CAGMA_SECOND_US)
+#define AGENT_BACKOFF_US (30 * CAGMA_SECOND_US)
+#define AGENT_BACKOFF_MAX_US (600 * CAGMA_SECOND_US)
+
+#define GUEST_INFO "{\"execute\":\"guest-info\"}"
+#define GUEST_STATS "{\"execute\":\"guest-get-memory-stats\"}"
+
+static gboolean
+is_heard_by_channel(const CagmaManaged *managed)
+{
+  return managed->policy.source == CAGMA_SAMPLE_CHANNEL && managed->policy.reported;
+}
+
+static void
+ask_agent(CagmaManager *manager, CagmaManaged *managed)
+{
+  CagmaRequest *request;
+
+  if (!managed->xml->agent_channel || managed->agent == CAGMA_AGENT_UNABLE || managed->agent_in_flight ||
+      is_heard_by_channel(managed) || g_get_monotonic_time() < managed->agent_next_us)
+    return;
+  request = cagma_request_new(CAGMA_REQUEST_AGENT, managed->uuid);
+  request->command = managed->agent == CAGMA_AGENT_ABLE ? GUEST_STATS : GUEST_INFO;
+  request->deadline_us = AGENT_DEADLINE_US;
+  request->tag = managed->agent_in_flight = cagma_manager_next_tag(manager);
+  manager->backend->submit(manager->backend, request);
+}
+
+void
+cagma_manager_ask_guest(CagmaManager *manager, CagmaManaged *managed)
+{
+  if (!managed->policy.managed || managed->policy.hold || managed->policy.unresponsive)
+    return;
+  if (managed->listened)
+    manager->backend->ask(manager->backend, managed->uuid);
+  ask_agent(manager, managed);
+}
+
+void
+cagma_manager_listen(CagmaManager *manager, CagmaManaged *managed)
+{
+  gboolean wanted = managed->policy.managed && managed->xml->cagma_channel;
+
+  if (wanted == managed->listened)
+    return;
+  managed->listened = wanted;
+  manager->backend->listen(manager->backend, managed->uuid, wanted);
+  if (!wanted)
+    cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_CHANNEL);
+}
+
+void
+cagma_manager_forget_agent(CagmaManaged *managed)
+{
+  managed->agent = CAGMA_AGENT_UNKNOWN;
+  managed->agent_next_us = 0;
+  managed->agent_backoff_us = 0;
+  cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_AGENT);
+}
+
+/* Where it is blocked, frozen or gone, the balloon's statistics go on. */
+static void
+leave_agent(CagmaManaged *managed)
+{
+  managed->agent_backoff_us = CLAMP(managed->agent_backoff_us * 2, AGENT_BACKOFF_US, AGENT_BACKOFF_MAX_US);
+  managed->agent_next_us = g_get_monotonic_time() + managed->agent_backoff_us;
+  cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_AGENT);
+}
+
+void
+cagma_manager_agent_answered(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
+{
+  CagmaAgentMessage message;
+  g_autoptr(GError) error = NULL;
+  gboolean able;
+
+  (void)manager;
+  managed->agent_in_flight = 0;
+  if (request->outcome != CAGMA_OUTCOME_DONE) {
+    leave_agent(managed);
+  } else if (managed->agent == CAGMA_AGENT_UNKNOWN) {
+    if (cagma_agent_info_parse(request->reply, "guest-get-memory-stats", &able, NULL))
+      managed->agent = able ? CAGMA_AGENT_ABLE : CAGMA_AGENT_UNABLE;
+    else
+      leave_agent(managed);
+  } else if (cagma_agent_message_parse(request->reply, strlen(request->reply), &message, &error) &&
+             message.kind == CAGMA_AGENT_STATS) {
+    managed->agent_backoff_us = 0;
+    message.sample.source = CAGMA_SAMPLE_AGENT;
+    cagma_domain_feed(&managed->policy, &message.sample, g_get_monotonic_time());
+  } else {
+    leave_agent(managed);
+  }
+}
+
+void
+cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample, gboolean pressure)
+{
+  CagmaManager *manager = owner;
+  CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, uuid);
+  int64_t now_us = g_get_monotonic_time();
+  CagmaDemand demand;
+
+  if (!managed || !managed->listened || manager->stopped)
+    return;
+  cagma_domain_feed(&managed->policy, sample, now_us);
+  if (!pressure || !manager->connected)
+    return;
+  /* Not at the next turn of the loop, nor after anybody's figures: now. */
+  cagma_estimate(&managed->policy, cagma_host_horizon_us(&manager->host, &managed->policy), &demand);
+  if (cagma_domain_press(&managed->policy, demand.critical_kib, now_us))
+    cagma_manager_decide(manager);
+}
+
+void
+cagma_manager_on_guest_lost(void *owner, const char *uuid, const char *reason)
+{
+  CagmaManager *manager = owner;
+  CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, uuid);
+
+  if (!managed)
+    return;
+  g_message("%s: its agent is lost: %s", managed->name, reason);
+  cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_CHANNEL);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "plugin/manager.h"
+
+/* What the manager's parts share. Internal to plugin/manager*.c. */
+
+typedef struct {
+  uint64_t memory_kib;
+  int64_t expires_us;
+} Expected;
+
+struct CagmaManager {
+  CagmaBackend *backend;
+  CagmaTargets *targets;
+  const CagmaConf *conf;
+  CagmaReadMemory read_memory;
+  gboolean dry_run;
+
+  GHashTable *by_uuid;  /* CagmaManaged, owned by it */
+  GPtrArray *domains;   /* the same, in the order of host.domains */
+  GPtrArray *policies;  /* what host.domains points to */
+  GHashTable *expected; /* Expected by UUID */
+  CagmaHost host;
+  CagmaPlan plan;
+  GError *refusal; /* why the guard refused the last plan */
+
+  gboolean connected;
+  int64_t learn_until_us; /* 0: not yet connected */
+  int64_t decided_us;
+  unsigned round;
+  unsigned last_tag;
+  unsigned awaited;
+  guint tick_source;
+  guint gather_source;
+  guint watch_source;
+  guint decide_source;
+
+  GSourceFunc stopped; /* NULL: not stopping */
+  gboolean is_stopped;
+  gpointer stopped_data;
+  guint stop_source;
+};
+
+/* The table of domains (manager-domains.c). name_or_uuid: as people give it. */
+CagmaManaged *cagma_manager_add(CagmaManager *manager, const char *uuid, const char *name, int id);
+void cagma_manager_remove(CagmaManager *manager, CagmaManaged *managed);
+CagmaManaged *cagma_manager_find(CagmaManager *manager, const char *name_or_uuid);
+/* Its index in host.domains, or G_MAXSIZE where the last plan doesn't know it. */
+size_t cagma_manager_index_of(CagmaManager *manager, const CagmaManaged *managed);
+
+/* Requests (manager-requests.c): at most one in flight for each domain, the most
+ * urgent first. */
+void cagma_manager_want(CagmaManager *manager, CagmaManaged *managed, CagmaRequestKind kind);
+void cagma_manager_pump(CagmaManager *manager, CagmaManaged *managed);
+/* Without statistics a managed domain is blind. Says when it is time to ask for them. */
+gboolean cagma_manager_lacks_stats_period(CagmaManager *manager, CagmaManaged *managed);
+
+unsigned cagma_manager_next_tag(CagmaManager *manager);
+
+/* Guests' own words (manager-guests.c). */
+void cagma_manager_ask_guest(CagmaManager *manager, CagmaManaged *managed);
+/* Listens to its channel where it has one and is managed. */
+void cagma_manager_listen(CagmaManager *manager, CagmaManaged *managed);
+/* Another agent may be there: what was known of the last one is void. */
+void cagma_manager_forget_agent(CagmaManaged *managed);
+void cagma_manager_agent_answered(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request);
+void cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample, gboolean pressure);
+void cagma_manager_on_guest_lost(void *owner, const char *uuid, const char *reason);
+
+/* Rounds (manager-rounds.c): figures of all, then a decision. */
+void cagma_manager_start_ticking(CagmaManager *manager);
+void cagma_manager_watch(CagmaManager *manager);
+void cagma_manager_arrived(CagmaManager *manager, CagmaManaged *managed);
+void cagma_manager_decide_soon(CagmaManager *manager);
+
+/* Deciding and doing (manager-decide.c). */
+void cagma_manager_decide(CagmaManager *manager);
+/* The target that was announced isn't what the domain is asked for after all. */
+void cagma_manager_keep_previous_target(CagmaManager *manager, CagmaManaged *managed);
+/* A move that is decided but not asked for yet no longer fits what the domain now is. */
+void cagma_manager_take_back(CagmaManager *manager, CagmaManaged *managed);
+
+/* What the backend says (manager-answers.c, manager-events.c). */
+void cagma_manager_on_completed(void *owner, CagmaRequest *request);
+void cagma_manager_on_event(void *owner, const CagmaEvent *event);
+void cagma_manager_on_connected(void *owner, GPtrArray *running);
+void cagma_manager_on_disconnected(void *owner, const char *reason);
+
+/* Stopping ends when nothing is under way any more (manager.c). */
+void cagma_manager_maybe_stopped(CagmaManager *manager);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plugin/manager-private.h"
+
+/* How long a round waits for figures before it decides with those it has: a domain
+ * that answers late must not hold up the others. */
+#define GATHER_MAX_MS 500
+/* How often a moving balloon is looked at; Linux arrives within 65–490 ms. */
+#define WATCH_INTERVAL_MS 200
+/* How often domains that aren't managed are looked at: an automatic budget depends on
+ * their resident memory, and one that becomes managed is known already. */
+#define BYSTANDER_PERIODS 10
+
+static gboolean
+decide_idle(gpointer user_data)
+{
+  CagmaManager *manager = user_data;
+
+  manager->decide_source = 0;
+  cagma_manager_decide(manager);
+  return G_SOURCE_REMOVE;
+}
+
+void
+cagma_manager_decide_soon(CagmaManager *manager)
+{
+  if (!manager->decide_source && !manager->stopped)
+    manager->decide_source = g_idle_add_full(G_PRIORITY_DEFAULT, decide_idle, manager, NULL);
+}
+
+static gboolean
+gather_over(gpointer user_data)
+{
+  CagmaManager *manager = user_data;
+
+  manager->gather_source = 0;
+  for (guint i = 0; i < manager->domains->len; i++)
+    ((CagmaManaged *)manager->domains->pdata[i])->awaited = FALSE;
+  manager->awaited = 0;
+  cagma_manager_decide(manager);
+  return G_SOURCE_REMOVE;
+}
+
+void
+cagma_manager_arrived(CagmaManager *manager, CagmaManaged *managed)
+{
+  if (!managed->awaited)
+    return;
+  managed->awaited = FALSE;
+  if (--manager->awaited == 0 && manager->gather_source) {
+    g_clear_handle_id(&manager->gather_source, g_source_remove);
+    cagma_manager_decide_soon(manager);
+  }
+}
+
+/* Whose figures this round needs. */
+static gboolean
+is_sampled(CagmaManager *manager, const CagmaManaged *managed)
+{
+  if (!managed->xml)
+    return FALSE;
+  if (managed->policy.managed)
+    return TRUE;
+  return manager->round % BYSTANDER_PERIODS == 0;
+}
+
+static gboolean
+tick(gpointer user_data)
+{
+  CagmaManager *manager = user_data;
+  guint64 gather_ms = MIN((guint64)manager->conf->period_us / 2000, GATHER_MAX_MS);
+
+  if (!manager->connected)
+    return G_SOURCE_CONTINUE;
+  for (guint i = 0; i < manager->domains->len; i++) {
+    CagmaManaged *managed = manager->domains->pdata[i];
+
+    if (!managed->xml || managed->describe_again || cagma_manager_lacks_stats_period(manager, managed))
+      cagma_manager_want(manager, managed, CAGMA_REQUEST_DESCRIBE);
+    if (!is_sampled(manager, managed))
+      continue;
+    if (!managed->in_flight && !managed->policy.unresponsive && !managed->awaited) {
+      managed->awaited = TRUE;
+      manager->awaited++;
+    }
+    cagma_manager_want(manager, managed, CAGMA_REQUEST_SAMPLE);
+    cagma_manager_ask_guest(manager, managed);
+  }
+  manager->round++;
+  if (!manager->gather_source)
+    manager->gather_source = g_timeout_add((guint)gather_ms, gather_over, manager);
+  return G_SOURCE_CONTINUE;
+}
+
+void
+cagma_manager_start_ticking(CagmaManager *manager)
+{
+  g_clear_handle_id(&manager->tick_source, g_source_remove);
+  manager->tick_source = g_timeout_add((guint)(manager->conf->period_us / 1000), tick, manager);
+}
+
+/* Balloons on their way are looked at until they have arrived. */
+static gboolean
+look(gpointer user_data)
+{
+  CagmaManager *manager = user_data;
+  gboolean moving = FALSE;
+
+  for (guint i = 0; i < manager->domains->len; i++) {
+    CagmaManaged *managed = manager->domains->pdata[i];
+
+    if (managed->policy.move == CAGMA_MOVE_NONE)
+      continue;
+    moving = TRUE;
+    cagma_manager_want(manager, managed, CAGMA_REQUEST_SAMPLE);
+  }
+  if (moving)
+    return G_SOURCE_CONTINUE;
+  manager->watch_source = 0;
+  return G_SOURCE_REMOVE;
+}
+
+void
+cagma_manager_watch(CagmaManager *manager)
+{
+  if (!manager->watch_source)
+    manager->watch_source = g_timeout_add(WATCH_INTERVAL_MS, look, manager);
+}
