@@ -10,7 +10,7 @@ PACKAGES_LAB="libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu li
     linux-image-cloud-amd64 busybox-static cpio kmod gcc libc6-dev iproute2 procps psmisc util-linux"
 # shellcheck disable=SC2034
 PACKAGES_TESTS="libxml2-utils python3 clang libclang-rt-14-dev clang-format clang-tidy cppcheck valgrind xsltproc
-    python3-docutils shellcheck"
+    python3-docutils shellcheck qemu-guest-agent"
 
 missing_packages() {
     local package

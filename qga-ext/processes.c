@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qga-ext/processes.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "qga-ext/clock.h"
+#include "qga-ext/text.h"
+
+_Static_assert((CAGMA_PROCESS_BASELINES & (CAGMA_PROCESS_BASELINES - 1)) == 0, "a power of two");
+
+/* /proc/PID/status has 1.5 KiB, more with many groups or NUMA nodes, at its end. */
+#define PROCESS_FILE_BYTES ((size_t)4096)
+
+/* "4294967295/status" */
+#define PROCESS_PATH_BYTES 24
+
+void
+cagma_processes_init(CagmaProcesses *processes, const CagmaSystem *system)
+{
+  processes->system = system;
+}
+
+/* The name of the next process directory; 0 at the end of all, which is also where an
+ * error leads: the round is then finished with what it has. Without readdir(), which
+ * allocates. */
+static uint32_t
+next_pid(CagmaProcesses *processes)
+{
+  for (;;) {
+    const struct dirent64 *entry;
+    uint32_t pid;
+
+    if (processes->entries_at >= processes->entries_length) {
+      processes->entries_at = 0;
+      processes->entries_length =
+          syscall(SYS_getdents64, processes->system->proc_fd, processes->entries, sizeof(processes->entries));
+      if (processes->entries_length <= 0)
+        return 0;
+    }
+    entry = (const struct dirent64 *)(const void *)(processes->entries + processes->entries_at);
+    processes->entries_at += entry->d_reclen;
+    if (cagma_proc_pid(entry->d_name, &pid))
+      return pid;
+  }
+}
+
+/* Returns the length of the file, or -1 where the process is gone. */
+static long
+read_process_file(const CagmaProcesses *processes, uint32_t pid, const char *file, char *buffer, size_t size)
+{
+  char path_bytes[PROCESS_PATH_BYTES];
+  CagmaText path = cagma_text_init(path_bytes, sizeof(path_bytes));
+
+  cagma_text_uint(&path, pid);
+  cagma_text_bytes(&path, "/", 1);
+  cagma_text_bytes(&path, file, strlen(file) + 1);
+  return cagma_read_at(processes->system->proc_fd, path_bytes, buffer, size);
+}
+
+/* By how much, in bytes, faults and swap grew since the process was last seen. A process
+ * that began after that has grown from nothing. */
+static uint64_t
+growth_of(CagmaProcesses *processes, uint32_t pid, const CagmaProcessStat *stat, uint64_t swap)
+{
+  CagmaProcessBaseline *baseline = &processes->baselines[pid & (CAGMA_PROCESS_BASELINES - 1)];
+  const bool same = baseline->pid == pid && baseline->start_ticks == (uint32_t)stat->start_ticks;
+  const bool is_new = processes->before_ticks > 0 && stat->start_ticks >= processes->before_ticks;
+  uint64_t faults = 0, swapped = 0;
+
+  if (same) {
+    faults = stat->major_faults > baseline->major_faults ? stat->major_faults - baseline->major_faults : 0;
+    swapped = swap > baseline->swap ? swap - baseline->swap : 0;
+  } else if (is_new) {
+    faults = stat->major_faults;
+    swapped = swap;
+  }
+  *baseline = (CagmaProcessBaseline){
+    .pid = pid,
+    .start_ticks = (uint32_t)stat->start_ticks,
+    .major_faults = stat->major_faults,
+    .swap = swap,
+  };
+  return faults * processes->system->page_bytes + swapped;
+}
+
+static void
+look_at(CagmaProcesses *processes, uint32_t pid, bool swap_in_use)
+{
+  static char text[PROCESS_FILE_BYTES];
+  CagmaProcessRound *round = &processes->current;
+  CagmaProcess process = { .known = true, .pid = pid };
+  CagmaProcessStat stat;
+  uint64_t growth;
+  long length = read_process_file(processes, pid, "stat", text, sizeof(text));
+
+  if (length < 0 || !cagma_proc_stat(text, (size_t)length, &stat) || stat.vsize == 0)
+    return;
+  process.rss = stat.rss_pages * processes->system->page_bytes;
+  if (swap_in_use) {
+    CagmaFigure swap = { .known = false };
+
+    length = read_process_file(processes, pid, "status", text, sizeof(text));
+    if (length < 0 || !cagma_proc_status(text, (size_t)length, &swap))
+      return;
+    process.swap = swap.known ? swap.value : 0;
+  }
+  round->n_processes++;
+  if (!round->largest.known || process.rss + process.swap > round->largest.rss + round->largest.swap)
+    round->largest = process;
+  growth = growth_of(processes, pid, &stat, process.swap);
+  if (growth > processes->current_growth) {
+    processes->current_growth = growth;
+    round->swapping = process;
+  }
+}
+
+static uint64_t
+boot_ticks(const CagmaProcesses *processes)
+{
+  return cagma_clock_boot_us() / (CAGMA_US_PER_S / processes->system->ticks_per_s);
+}
+
+static void
+finish_round(CagmaProcesses *processes)
+{
+  processes->whole = processes->current;
+  processes->has_whole = true;
+  processes->whole_us = cagma_clock_us();
+  processes->before_ticks = processes->began_ticks;
+  processes->began_ticks = 0;
+}
+
+static void
+begin_round(CagmaProcesses *processes)
+{
+  memset(&processes->current, 0, sizeof(processes->current));
+  processes->current_growth = 0;
+  processes->began_ticks = boot_ticks(processes);
+  processes->entries_at = 0;
+  processes->entries_length = 0;
+  lseek(processes->system->proc_fd, 0, SEEK_SET);
+}
+
+void
+cagma_processes_scan(CagmaProcesses *processes, CagmaProcessBudget budget, bool swap_in_use)
+{
+  const uint64_t began_us = cagma_clock_us();
+  uint32_t looked = 0;
+
+  if (processes->began_ticks == 0)
+    begin_round(processes);
+  do {
+    const uint32_t pid = next_pid(processes);
+
+    if (pid == 0) {
+      finish_round(processes);
+      return;
+    }
+    look_at(processes, pid, swap_in_use);
+    looked++;
+  } while (looked < budget.processes && cagma_clock_us() - began_us < budget.us);
+}
+
+const CagmaProcessRound *
+cagma_processes_result(const CagmaProcesses *processes, bool *whole, uint64_t *age_us)
+{
+  *whole = processes->has_whole;
+  *age_us = processes->has_whole ? cagma_clock_us() - processes->whole_us : 0;
+  return processes->has_whole ? &processes->whole : &processes->current;
+}
