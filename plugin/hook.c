@@ -146,9 +146,9 @@ main(int argc, char **argv)
 
   conf = load_conf(name);
   xml = read_xml(&error);
-  if (xml)
+  if (!error)
     domain = cagma_domain_xml_parse(xml, -1, &conf->defaults, &error);
-  if (!domain) {
+  if (error) {
     complain(name, error->message);
     return EXIT_SUCCESS;
   }

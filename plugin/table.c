@@ -171,11 +171,16 @@ add_line(GString *out, const CagmaTable *table, const int *widths, const Row *ro
 char *
 cagma_table_format(CagmaTable *table, gboolean color, int width)
 {
-  g_autofree int *widths = g_new0(int, table->n_columns);
+  g_autoptr(GArray) column_widths = g_array_sized_new(FALSE, TRUE, sizeof(int), table->n_columns);
+  const int *widths;
   GString *out = g_string_new(NULL);
 
-  for (guint i = 0; i < table->n_columns; i++)
-    widths[i] = width_of(table, i);
+  for (guint i = 0; i < table->n_columns; i++) {
+    int column_width = width_of(table, i);
+
+    g_array_append_val(column_widths, column_width);
+  }
+  widths = (const int *)(void *)column_widths->data;
   add_line(out, table, widths, NULL, color ? "1" : NULL, width);
   for (guint i = 0; i < table->rows->len; i++) {
     const Row *row = table->rows->pdata[i];

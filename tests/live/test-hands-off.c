@@ -105,7 +105,7 @@ feed_without(Bed *bed, guint first, guint last)
 {
   Guest *needy = guest(bed, NEEDY);
   int64_t began_us = g_get_real_time();
-  uint64_t actual_kib[OBSERVED + 1];
+  uint64_t actual_kib[OBSERVED + 1] = { 0 };
 
   for (guint i = first; i <= last; i++)
     actual_kib[i] = guest_actual_kib(guest(bed, i));
