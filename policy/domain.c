@@ -220,9 +220,11 @@ ran_backwards(const CagmaDomain *domain, const CagmaSample *sample)
 static void
 go_on_counting(CagmaDomain *domain, const CagmaSample *sample)
 {
-  uint64_t since_kib = cagma_above(domain->swap_in_kib, domain->shrunk_swap_in_kib);
+  uint64_t in_since_kib = cagma_above(domain->swap_in_kib, domain->shrunk_swap_in_kib);
+  uint64_t out_since_kib = cagma_above(domain->swap_out_kib, domain->shrunk_swap_out_kib);
 
-  domain->shrunk_swap_in_kib = cagma_above(sample->swap_in_kib, since_kib);
+  domain->shrunk_swap_in_kib = cagma_above(sample->swap_in_kib, in_since_kib);
+  domain->shrunk_swap_out_kib = cagma_above(sample->swap_out_kib, out_since_kib);
 }
 
 static void
@@ -297,6 +299,7 @@ measure_consumption(CagmaDomain *domain, int64_t now_us)
 static void
 watch_harm(CagmaDomain *domain, int64_t now_us)
 {
+  uint64_t swap_ins_per_s = domain->swap_in_kib_per_s / CAGMA_PAGE_KIB;
   int64_t backoff_us;
   gboolean swaps, faults, reads;
 
@@ -308,8 +311,9 @@ watch_harm(CagmaDomain *domain, int64_t now_us)
     return;
   }
 
-  swaps = cagma_above(domain->swap_in_kib, domain->shrunk_swap_in_kib) >= CAGMA_HURT_SWAP_IN_KIB;
-  faults = domain->faults_per_s >=
+  swaps = cagma_above(domain->swap_in_kib, domain->shrunk_swap_in_kib) >= CAGMA_HURT_SWAPPED_KIB &&
+          cagma_above(domain->swap_out_kib, domain->shrunk_swap_out_kib) >= CAGMA_HURT_SWAPPED_KIB;
+  faults = cagma_above(domain->faults_per_s, swap_ins_per_s) >=
            cagma_max_kib(CAGMA_HURT_FAULTS_PER_S, domain->faults_before_per_s * CAGMA_HURT_RATIO);
   reads =
       domain->block_read_us > domain->shrunk_us &&
@@ -422,6 +426,7 @@ cagma_domain_set(CagmaDomain *domain, uint64_t target_kib, int64_t now_us)
     domain->shrunk_us = now_us;
     domain->shrunk_from_kib = from_kib;
     domain->shrunk_swap_in_kib = domain->swap_in_kib;
+    domain->shrunk_swap_out_kib = domain->swap_out_kib;
     domain->faults_before_per_s = domain->faults_per_s;
     domain->block_read_before_kib_per_s = domain->block_read_kib_per_s;
   }

@@ -38,11 +38,14 @@
 #define CAGMA_HURT_WINDOW_US (20 * CAGMA_SECOND_US)
 #define CAGMA_HURT_BACKOFF_US (60 * CAGMA_SECOND_US)
 #define CAGMA_HURT_BACKOFF_MAX_US (900 * CAGMA_SECOND_US)
-/* What counts as harm within the window: this much swapped in … */
-#define CAGMA_HURT_SWAP_IN_KIB CAGMA_MIB(2)
-/* … or this many times the major faults or block reads of before the shrink,
- * and at least so many a second that it shows. */
+/* What counts as harm within the window: this much swapped out, and this much swapped
+ * in (a guest that only swaps in brings back what it lacked before the shrink) … */
+#define CAGMA_HURT_SWAPPED_KIB CAGMA_MIB(2)
+/* … or this many times the major faults (those for swapped pages apart) or block reads
+ * of before the shrink, and at least so many a second that it shows. */
 #define CAGMA_HURT_RATIO 4
+/* A swapped page costs its guest a major fault. */
+#define CAGMA_PAGE_KIB 4
 #define CAGMA_HURT_FAULTS_PER_S 100
 #define CAGMA_HURT_BLOCK_READ_KIB_PER_S CAGMA_MIB(8)
 
@@ -167,7 +170,8 @@ typedef struct {
   /* After a shrink. */
   int64_t shrunk_us; /* 0: no shrink to watch */
   uint64_t shrunk_from_kib;
-  uint64_t shrunk_swap_in_kib;
+  uint64_t shrunk_swap_in_kib; /* the counters then */
+  uint64_t shrunk_swap_out_kib;
   uint64_t faults_before_per_s;
   uint64_t block_read_before_kib_per_s;
   uint64_t regain_kib; /* what a shrink that hurt took it down from */

@@ -321,21 +321,25 @@ test_hurt(gconstpointer data G_GNUC_UNUSED)
 {
   static const struct {
     const char *what;
-    uint64_t swap_in_mib, faults, block_read_mib, before_faults;
+    uint64_t swap_out_mib, swap_in_mib, faults, block_read_mib, before_faults;
     int after_s;
     gboolean hurts;
   } cases[] = {
-    { "nothing", 0, 0, 0, 0, 1, FALSE },
-    { "2 MiB swapped in", 2, 0, 0, 0, 1, TRUE },
-    { "1 MiB swapped in", 1, 0, 0, 0, 1, FALSE },
-    { "100 major faults a second", 0, 100, 0, 0, 1, TRUE },
-    { "99 of them", 0, 99, 0, 0, 1, FALSE },
-    { "not 4 times what there was before", 0, 300, 0, 100, 1, FALSE },
-    { "4 times what there was before", 0, 400, 0, 100, 1, TRUE },
-    { "8 MiB/s read", 0, 0, 8, 0, 1, TRUE },
-    { "7 MiB/s read", 0, 0, 7, 0, 1, FALSE },
-    { "swapped in at the end of the window", 2, 0, 0, 0, 20, TRUE },
-    { "swapped in after it", 2, 0, 0, 0, 21, FALSE },
+    { "nothing", 0, 0, 0, 0, 0, 1, FALSE },
+    { "2 MiB swapped out and in", 2, 2, 0, 0, 0, 1, TRUE },
+    { "1 MiB swapped in", 100, 1, 0, 0, 0, 1, FALSE },
+    { "1 MiB swapped out: more was out before", 1, 10, 0, 0, 0, 1, FALSE },
+    { "only swapped out", 100, 0, 0, 0, 0, 1, FALSE },
+    { "100 major faults a second", 0, 0, 100, 0, 0, 1, TRUE },
+    { "99 of them", 0, 0, 99, 0, 0, 1, FALSE },
+    { "356 of them, 256 for 1 MiB swapped in", 0, 1, 356, 0, 0, 1, TRUE },
+    { "355 of them, 256 for 1 MiB swapped in", 0, 1, 355, 0, 0, 1, FALSE },
+    { "not 4 times what there was before", 0, 0, 300, 0, 100, 1, FALSE },
+    { "4 times what there was before", 0, 0, 400, 0, 100, 1, TRUE },
+    { "8 MiB/s read", 0, 0, 0, 8, 0, 1, TRUE },
+    { "7 MiB/s read", 0, 0, 0, 7, 0, 1, FALSE },
+    { "swapped at the end of the window", 2, 2, 0, 0, 0, 20, TRUE },
+    { "swapped after it", 2, 2, 0, 0, 0, 21, FALSE },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -343,12 +347,13 @@ test_hurt(gconstpointer data G_GNUC_UNUSED)
 
     g_test_message("%s", cases[i].what);
     set_up(&f, NULL);
+    f.sample->swap_out_kib = CAGMA_MIB(100);
     f.sample->major_faults += cases[i].before_faults;
     rig_pass(&f.rig, 1);
     resize(&f, 1900);
     rig_pass(&f.rig, cases[i].after_s - 1);
-    f.sample->swap_out_kib = CAGMA_MIB(100);
-    f.sample->swap_in_kib = CAGMA_MIB(cases[i].swap_in_mib);
+    f.sample->swap_out_kib += CAGMA_MIB(cases[i].swap_out_mib);
+    f.sample->swap_in_kib += CAGMA_MIB(cases[i].swap_in_mib);
     f.sample->major_faults += cases[i].faults;
     f.sample->block_read_kib += CAGMA_MIB(cases[i].block_read_mib);
     rig_pass(&f.rig, 1);
@@ -365,6 +370,7 @@ test_each_hurt_is_spared_longer(Fixture *f, gconstpointer data G_GNUC_UNUSED)
   f->sample->swap_out_kib = CAGMA_MIB(1000);
   for (size_t i = 0; i < G_N_ELEMENTS(backoffs_s); i++) {
     resize(f, 1900);
+    f->sample->swap_out_kib += CAGMA_MIB(10);
     f->sample->swap_in_kib += CAGMA_MIB(10);
     pass_with_ticks(f, 1);
     g_assert_cmpint(f->domain->regain_until_us - f->rig.now_us, ==, backoffs_s[i] * CAGMA_SECOND_US);

@@ -215,6 +215,7 @@ test_harm_is_counted_across_sources(Fixture *f, gconstpointer data G_GNUC_UNUSED
   cagma_domain_feed(f->domain, &sample, f->rig.now_us + CAGMA_SECOND_US);
   g_assert_cmpuint(f->domain->regain_kib, ==, 0);
   sample.swap_in_kib += 100;
+  sample.swap_out_kib += 100;
   cagma_domain_feed(f->domain, &sample, f->rig.now_us + 2 * CAGMA_SECOND_US);
   g_assert_cmpuint(f->domain->regain_kib, ==, CAGMA_MIB(2048));
 }
