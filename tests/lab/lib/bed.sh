@@ -122,7 +122,7 @@ bed_run_libvirtd() {
 }
 
 bed_answers() {
-    timeout "$START_TIMEOUT_S" virsh -q -c "$(bed_uri "$1")" capabilities >/dev/null 2>&1
+    timeout "$START_TIMEOUT_S" setsid -w virsh -q -c "$(bed_uri "$1")" capabilities >/dev/null 2>&1
 }
 
 bed_answers_or_died() {
@@ -217,7 +217,7 @@ bed_destroy_domains() {
     uri=$(bed_uri "$1")
     [[ -n $(bed_libvirtd "$1") ]] || return 0
     timeout "$DESTROY_TIMEOUT_S" bash -c '
-        for uuid in $(virsh -q -c "$1" list --uuid); do virsh -q -c "$1" destroy "$uuid" & done; wait' \
+        for uuid in $(setsid -w virsh -q -c "$1" list --uuid); do setsid -w virsh -q -c "$1" destroy "$uuid" & done; wait' \
         - "$uri" >/dev/null 2>&1 9>&- || echo "lab: libvirtd did not destroy all domains in time" >&2
 }
 

@@ -109,7 +109,7 @@ unpack_packages() {
 }
 
 populate_base() {
-    local sysroot=$1 root=$2 applet
+    local sysroot=$1 root=$2 applet program
     mkdir -p "$root"/{bin,dev,etc,lib64,lib/modules,lib/x86_64-linux-gnu,proc,run,sbin,sys,tmp,usr/bin,usr/sbin,var}
     ln -s ../run "$root/var/run"
     echo 'root:x:0:0::/:/bin/sh' >"$root/etc/passwd"
@@ -120,8 +120,10 @@ populate_base() {
         ln -s busybox "$root/bin/$applet" 2>/dev/null || true # busybox itself is there
     done
     install -m 755 "$HERE/guest/init" "$root/init"
-    install -m 755 "$HERE/guest/shutdown" "$root/sbin/shutdown"
-    gcc -std=c11 -O2 -Wall -Wextra -Wpedantic -static -s -o "$root/bin/work" "$HERE/guest/work.c"
+    install -m 755 "$HERE"/guest/{shutdown,name-ports} "$root/sbin/"
+    for program in work flood; do
+        gcc -std=c11 -O2 -Wall -Wextra -Wpedantic -static -s -o "$root/bin/$program" "$HERE/guest/$program.c"
+    done
     add_file "$sysroot" "$sysroot/usr/sbin/qemu-ga" "$root/usr/sbin/qemu-ga"
 }
 
