@@ -9,8 +9,10 @@
 
 G_DEFINE_QUARK(cagma - agent - message - error - quark, cagma_agent_message_error)
 
-/* json-glib reads nested values by recursion; ours are three deep. */
-#define DEPTH_MAX 8
+/* json-glib reads nested values by recursion, and takes comments and other things that
+ * aren't JSON, in which brackets can hide: so what opens is counted, wherever it is. A
+ * stock agent's guest-info has about sixty. */
+#define BRACKETS_MAX 1024
 
 #define DELIMITER ((char)0xff)
 
@@ -24,22 +26,11 @@ refuse(GError **error, CagmaAgentMessageError code, const char *what)
 static gboolean
 too_deep(const char *line, gsize length)
 {
-  gboolean quoted = FALSE;
-  int depth = 0;
+  unsigned brackets = 0;
 
-  for (gsize i = 0; i < length; i++) {
-    if (quoted && line[i] == '\\')
-      i++;
-    else if (line[i] == '"')
-      quoted = !quoted;
-    else if (!quoted && (line[i] == '{' || line[i] == '['))
-      depth++;
-    else if (!quoted && (line[i] == '}' || line[i] == ']'))
-      depth--;
-    if (depth > DEPTH_MAX)
-      return TRUE;
-  }
-  return FALSE;
+  for (gsize i = 0; i < length; i++)
+    brackets += line[i] == '{' || line[i] == '[';
+  return brackets > BRACKETS_MAX;
 }
 
 static JsonObject *
@@ -169,7 +160,7 @@ read_error(JsonObject *root, CagmaAgentMessage *message)
   const char *text = node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
                          ? json_node_get_string(node)
                          : "unknown error";
-  g_autofree char *printable = cagma_printable(text, 100);
+  g_autofree char *printable = cagma_printable(text, CAGMA_AGENT_ERROR_CHARS);
 
   message->kind = CAGMA_AGENT_ERROR;
   g_strlcpy(message->error, printable, sizeof message->error);
@@ -216,7 +207,7 @@ parse_object(JsonParser *parser, const char *line, gsize length, GError **error)
     return NULL;
   }
   if (too_deep(line, length)) {
-    refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "nested too deeply");
+    refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "nested too deeply, or too much");
     return NULL;
   }
   node = json_parser_load_from_data(parser, line, (gssize)length, NULL) ? json_parser_get_root(parser) : NULL;

@@ -13,6 +13,9 @@
 /* A longer line isn't looked at; the agent's own are at most 4 KiB. */
 #define CAGMA_AGENT_LINE_MAX (64 * 1024)
 
+/* What is kept of an error's description; a character has up to 4 bytes. */
+#define CAGMA_AGENT_ERROR_CHARS 100
+
 typedef enum {
   CAGMA_AGENT_STATS,    /* the reply to guest-get-memory-stats */
   CAGMA_AGENT_PRESSURE, /* GUEST_MEMORY_PRESSURE, with the same figures */
@@ -25,7 +28,7 @@ typedef struct {
   CagmaAgentKind kind;
   int64_t sync;       /* SYNC */
   CagmaSample sample; /* STATS, PRESSURE; without the actual size, which only the host knows */
-  char error[128];    /* ERROR: its description, printable */
+  char error[CAGMA_AGENT_ERROR_CHARS * 4 + 4]; /* ERROR: its description, printable */
 } CagmaAgentMessage;
 
 #define CAGMA_AGENT_MESSAGE_ERROR (cagma_agent_message_error_quark())

@@ -11,6 +11,12 @@
 #define RETRY_US (2 * G_USEC_PER_SEC)
 #define RETRY_MAX_US (30 * G_USEC_PER_SEC)
 
+/* What may wait for the thread for one channel; it waits itself while libvirtd does. */
+#define SENDING_MAX 4
+
+/* What a guest's agent complains of is logged this often. */
+#define COMPLAINT_INTERVAL_US (60 * G_USEC_PER_SEC)
+
 /* At half a second's window PSI reports 25 ms of stall within it: 23–56 ms after the
  * first page is swapped out. */
 #define TRIGGER_STALL_US 25000
@@ -35,9 +41,13 @@ typedef struct {
   int64_t retry_at_us;
   int64_t retry_us;
   unsigned unanswered;
-  unsigned strikes;
-  int64_t second_us; /* when the present second began, and what came in it */
+  unsigned sending;      /* tasks of it that the thread has */
+  unsigned strikes;      /* quarantines, … */
+  int64_t released_us;   /* … the end of the last one */
+  int64_t complained_us; /* when the agent's complaint was last logged; 0: never */
+  int64_t second_us;     /* when the present second began, and what came in it */
   gsize second_bytes;
+  unsigned second_lines;
   unsigned second_events;
 } Channel;
 
@@ -50,16 +60,17 @@ typedef enum {
 
 typedef struct {
   TaskKind kind;
-  Channel *channel; /* OPEN: a reference */
+  Channel *channel; /* OPEN, SEND: a reference; only the main loop looks into it */
   virStreamPtr stream;
   char *text;
+  gboolean failed; /* SEND */
   char uuid[CAGMA_UUID_SIZE];
   GError *error;
 } Task;
 
 struct CagmaChannels {
-  int refs; /* the owner's, the thread's, and one for each answer on its way */
-  gboolean closed;
+  int refs;   /* the owner's and the thread's */
+  int closed; /* atomic */
   char *uri;
   const CagmaChannelListener *listener;
   void *owner;
@@ -137,10 +148,16 @@ open_stream(virConnectPtr conn, const char *uuid, GError **error)
 }
 
 static gboolean opened(gpointer user_data);
+static gboolean sent(gpointer user_data);
 
 static void
 run_open(CagmaChannels *channels, virConnectPtr *conn, Task *task)
 {
+  /* Nobody waits for what is left to be opened. */
+  if (g_atomic_int_get(&channels->closed)) {
+    task_free(task);
+    return;
+  }
   if (*conn && virConnectIsAlive(*conn) != 1) {
     virConnectClose(*conn);
     *conn = NULL;
@@ -167,10 +184,11 @@ run(gpointer data)
       run_open(channels, &conn, task);
       continue;
     case TASK_SEND:
-      /* A request that finds no room is lost; the next one asks the same. */
-      virStreamSend(task->stream, task->text, strlen(task->text));
-      virStreamFree(task->stream);
-      break;
+      /* A request that finds no room is lost; the next one asks the same. One that fails
+       * may be all that tells of a connection's end. */
+      task->failed = virStreamSend(task->stream, task->text, strlen(task->text)) == -1;
+      g_idle_add_full(G_PRIORITY_DEFAULT, sent, task, NULL);
+      continue;
     case TASK_CLOSE:
       virStreamAbort(task->stream);
       virStreamFree(task->stream);
@@ -190,10 +208,15 @@ run(gpointer data)
 /* The main loop. */
 
 static void
-send(Channel *channel, const char *text)
+send_text(Channel *channel, const char *text)
 {
-  Task *task = new_task(TASK_SEND);
+  Task *task;
 
+  if (channel->sending >= SENDING_MAX)
+    return;
+  channel->sending++;
+  task = new_task(TASK_SEND);
+  task->channel = channel_ref(channel);
   virStreamRef(channel->stream);
   task->stream = channel->stream;
   task->text = g_strdup(text);
@@ -241,14 +264,19 @@ shut(Channel *channel, const char *reason)
 static void
 quarantine(Channel *channel)
 {
-  int64_t seconds =
-      MIN((int64_t)CAGMA_CHANNEL_QUARANTINE_S << MIN(channel->strikes, 6), CAGMA_CHANNEL_QUARANTINE_MAX_S);
+  int64_t now_us = g_get_monotonic_time(), seconds;
 
+  /* One that behaved for as long as the longest quarantine is forgiven. */
+  if (now_us - channel->released_us >= (int64_t)CAGMA_CHANNEL_QUARANTINE_MAX_S * G_USEC_PER_SEC)
+    channel->strikes = 0;
+  seconds =
+      MIN((int64_t)CAGMA_CHANNEL_QUARANTINE_S << MIN(channel->strikes, 6), CAGMA_CHANNEL_QUARANTINE_MAX_S);
   channel->strikes++;
   g_warning("domain %s: writes more than %d KiB/s to its channel; it is cut off for %" G_GINT64_FORMAT " s",
             channel->uuid, CAGMA_CHANNEL_BYTES_PER_S / 1024, seconds);
+  channel->released_us = now_us + seconds * G_USEC_PER_SEC;
   shut(channel, "writes too much");
-  channel->retry_at_us = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+  channel->retry_at_us = channel->released_us;
 }
 
 static void
@@ -262,9 +290,21 @@ on_synced(Channel *channel)
   channel->state = CHANNEL_LIVE;
   channel->retry_us = RETRY_US;
   channel->unanswered = 0;
-  send(channel, trigger);
+  send_text(channel, trigger);
   g_message("domain %s: its agent answers", channel->uuid);
   cagma_channels_ask(channel->channels, channel->uuid);
+}
+
+/* Its own words, so not often. */
+static void
+complain(Channel *channel, const char *what)
+{
+  int64_t now_us = g_get_monotonic_time();
+
+  if (channel->complained_us && now_us - channel->complained_us < COMPLAINT_INTERVAL_US)
+    return;
+  channel->complained_us = now_us;
+  g_message("domain %s: its agent: %s", channel->uuid, what);
 }
 
 static void
@@ -275,7 +315,7 @@ on_line(const char *line, gsize length, gpointer user_data)
   g_autoptr(GError) error = NULL;
 
   /* The line before may have ended it. */
-  if (!channel->channels || !channel->stream)
+  if (!channel->channels || !channel->stream || ++channel->second_lines > CAGMA_CHANNEL_LINES_PER_S)
     return;
   if (!cagma_agent_message_parse(line, length, &message, &error)) {
     g_debug("domain %s: its agent says something that is %s", channel->uuid, error->message);
@@ -289,7 +329,7 @@ on_line(const char *line, gsize length, gpointer user_data)
   if (channel->state != CHANNEL_LIVE)
     return;
   if (message.kind == CAGMA_AGENT_ERROR)
-    g_message("domain %s: its agent: %s", channel->uuid, message.error);
+    complain(channel, message.error);
   if (message.kind == CAGMA_AGENT_STATS)
     channel->unanswered = 0;
   if (message.kind == CAGMA_AGENT_PRESSURE && ++channel->second_events > CAGMA_CHANNEL_EVENTS_PER_S)
@@ -307,6 +347,7 @@ within_rate(Channel *channel, gsize bytes)
   if (now_us - channel->second_us >= G_USEC_PER_SEC) {
     channel->second_us = now_us;
     channel->second_bytes = 0;
+    channel->second_lines = 0;
     channel->second_events = 0;
   }
   channel->second_bytes += bytes;
@@ -356,8 +397,31 @@ sync_agent(Channel *channel)
   text = g_strdup_printf("\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" G_GINT64_FORMAT
                          "}}\n",
                          channel->sync);
-  send(channel, text);
+  send_text(channel, text);
   retry_later(channel);
+}
+
+static gboolean
+sent(gpointer user_data)
+{
+  Task *task = user_data;
+  Channel *channel = task->channel;
+
+  channel->sending--;
+  if (task->failed && channel->channels && channel->stream == task->stream)
+    shut(channel, "the channel failed");
+  virStreamFree(task->stream);
+  task_free(task);
+  return G_SOURCE_REMOVE;
+}
+
+/* A stream that is only freed stays open at its other end. */
+static gpointer
+abandon(gpointer stream)
+{
+  virStreamAbort(stream);
+  virStreamFree(stream);
+  return NULL;
 }
 
 /* Takes the stream over, or gives it back where nobody wants it any more. */
@@ -369,7 +433,8 @@ opened(gpointer user_data)
   CagmaChannels *channels = channel->channels;
 
   if (!channels && task->stream) {
-    virStreamFree(g_steal_pointer(&task->stream));
+    /* Our own thread may have ended. */
+    g_thread_unref(g_thread_new("cagma-abandon", abandon, g_steal_pointer(&task->stream)));
   } else if (channels && task->error) {
     g_debug("domain %s: %s", channel->uuid, task->error->message);
     channel->state = CHANNEL_CLOSED;
@@ -379,14 +444,14 @@ opened(gpointer user_data)
     channel->state = CHANNEL_OPEN;
     cagma_agent_lines_clear(&channel->lines);
     cagma_agent_lines_init(&channel->lines);
+    /* Without a reference: it is never called once removed, and libvirt's remote driver
+     * never calls the function that would give one back. */
     if (virStreamEventAddCallback(
             channel->stream, VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_ERROR | VIR_STREAM_EVENT_HANGUP,
-            on_stream, channel_ref(channel), channel_unref) < 0) {
-      channel_unref(channel);
+            on_stream, channel, NULL) < 0)
       shut(channel, "the channel failed");
-    } else {
+    else
       sync_agent(channel);
-    }
   }
   task_free(task);
   return G_SOURCE_REMOVE;
@@ -401,6 +466,17 @@ open_channel(Channel *channel)
   task->channel = channel_ref(channel);
   g_strlcpy(task->uuid, channel->uuid, sizeof task->uuid);
   g_async_queue_push(channel->channels->tasks, task);
+}
+
+static void
+try_again(Channel *channel)
+{
+  if (g_get_monotonic_time() < channel->retry_at_us)
+    return;
+  if (channel->state == CHANNEL_OPEN)
+    sync_agent(channel);
+  else if (channel->state == CHANNEL_CLOSED)
+    open_channel(channel);
 }
 
 CagmaChannels *
@@ -434,6 +510,7 @@ cagma_channels_free(CagmaChannels *channels)
 
   if (!channels)
     return;
+  g_atomic_int_set(&channels->closed, TRUE);
   g_hash_table_iter_init(&iter, channels->by_uuid);
   while (g_hash_table_iter_next(&iter, NULL, &channel)) {
     g_hash_table_iter_steal(&iter);
@@ -479,24 +556,12 @@ cagma_channels_ask(CagmaChannels *channels, const char *uuid)
 
   if (!channel)
     return;
-  switch (channel->state) {
-  case CHANNEL_LIVE:
-    if (channel->unanswered++ < CAGMA_CHANNEL_UNANSWERED_MAX) {
-      send(channel, "{\"execute\":\"guest-get-memory-stats\"}\n");
-    } else {
-      say_down(channel, "the agent does not answer");
-      sync_agent(channel);
-    }
-    break;
-  case CHANNEL_OPEN:
-    if (g_get_monotonic_time() >= channel->retry_at_us)
-      sync_agent(channel);
-    break;
-  case CHANNEL_CLOSED:
-    if (g_get_monotonic_time() >= channel->retry_at_us)
-      open_channel(channel);
-    break;
-  case CHANNEL_OPENING:
-    break;
+  if (channel->state != CHANNEL_LIVE) {
+    try_again(channel);
+  } else if (channel->unanswered++ < CAGMA_CHANNEL_UNANSWERED_MAX) {
+    send_text(channel, "{\"execute\":\"guest-get-memory-stats\"}\n");
+  } else {
+    say_down(channel, "the agent does not answer");
+    sync_agent(channel);
   }
 }

@@ -13,14 +13,16 @@
  *
  * Used on the main loop; what blocks is done on a thread of its own. */
 
-/* A guest may write this much a second: a hundred times what the agent does at its
- * busiest. Over it, it is cut off: the first time for CAGMA_CHANNEL_QUARANTINE_S,
- * doubled each time up to the maximum. */
+/* A guest may write this much a second: ten times what the agent does at its busiest.
+ * Over it, it is cut off: the first time for CAGMA_CHANNEL_QUARANTINE_S, doubled each
+ * time up to the maximum. One that behaves for as long as the maximum is forgiven. */
 #define CAGMA_CHANNEL_BYTES_PER_S (256 * 1024)
 #define CAGMA_CHANNEL_QUARANTINE_S 60
 #define CAGMA_CHANNEL_QUARANTINE_MAX_S 3600
 /* The agent sends no more than 20 pressure events a second; more are passed over. */
 #define CAGMA_CHANNEL_EVENTS_PER_S 20
+/* So many lines a second are looked at, lest they cost the main loop its time. */
+#define CAGMA_CHANNEL_LINES_PER_S 64
 /* So many requests without an answer, and the agent is taken for gone. */
 #define CAGMA_CHANNEL_UNANSWERED_MAX 3
 
@@ -42,5 +44,5 @@ void cagma_channels_free(CagmaChannels *channels);
 void cagma_channels_add(CagmaChannels *channels, const char *uuid);
 void cagma_channels_remove(CagmaChannels *channels, const char *uuid);
 
-/* Asks the agent for its figures; without one, looks for it. Once a period. */
+/* Asks the agent for its figures; without one, looks for it. Every few seconds. */
 void cagma_channels_ask(CagmaChannels *channels, const char *uuid);

@@ -98,10 +98,10 @@ add_channel(const CagmaCtl *ctl, virDomainPtr domain, const CagmaDomainXml *desc
     g_print("%s: has the channel " CAGMA_CHANNEL_NAME " already\n", place->what);
     return TRUE;
   }
-  *added = TRUE;
   if (announce(ctl, place, "add the channel " CAGMA_CHANNEL_NAME) &&
       virDomainAttachDeviceFlags(domain, CHANNEL_XML, place->affect) < 0)
     return refused("adding the channel", error);
+  *added = TRUE;
   return TRUE;
 }
 
@@ -113,22 +113,26 @@ set_stats_period(const CagmaCtl *ctl, virDomainPtr domain, const CagmaDomainXml 
     g_print("%s: collects balloon statistics already\n", place->what);
     return TRUE;
   }
-  *set = TRUE;
   if (announce(ctl, place, "collect balloon statistics each second") &&
       virDomainSetMemoryStatsPeriod(domain, STATS_PERIOD_S, place->affect) < 0)
     return refused("setting the statistics period", error);
+  *set = TRUE;
   return TRUE;
 }
 
+/* Adds to what an earlier enable did. */
 static gboolean
 note(const CagmaCtl *ctl, virDomainPtr domain, gboolean channel, gboolean stats, const Place *place,
      GError **error)
 {
-  g_autofree char *text =
-      g_strdup_printf("<enabled channel='%s' stats='%s'/>", channel ? "yes" : "no", stats ? "yes" : "no");
+  g_autofree char *before = NULL, *text = NULL;
 
   if (ctl->dry_run || (!channel && !stats))
     return TRUE;
+  before = read_metadata(domain, NOTE_URI, place);
+  channel = channel || (before && strstr(before, "channel=\"yes\""));
+  stats = stats || (before && strstr(before, "stats=\"yes\""));
+  text = g_strdup_printf("<enabled channel='%s' stats='%s'/>", channel ? "yes" : "no", stats ? "yes" : "no");
   return write_metadata(domain, NOTE_URI, NOTE_KEY, text, place, error);
 }
 
@@ -153,7 +157,7 @@ enable_place(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GErro
   g_autofree char *text = cagma_memory_format(&ctl->config);
   g_autoptr(CagmaDomainXml) desc = NULL;
   CagmaConfig config = ctl->config;
-  gboolean channel = FALSE, stats = FALSE;
+  gboolean channel = FALSE, stats = FALSE, done;
 
   if (!xml)
     return refused("reading its XML", error);
@@ -165,10 +169,11 @@ enable_place(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GErro
                 "has no balloon device; add <memballoon model='virtio'/> to its definition");
     return FALSE;
   }
-  if (!set_config(ctl, domain, text, place, error) ||
-      !set_stats_period(ctl, domain, desc, place, &stats, error) ||
-      !add_channel(ctl, domain, desc, place, &channel, error) ||
-      !note(ctl, domain, channel, stats, place, error))
+  done = set_config(ctl, domain, text, place, error) &&
+         set_stats_period(ctl, domain, desc, place, &stats, error) &&
+         add_channel(ctl, domain, desc, place, &channel, error);
+  /* Also of what stopped half way, so that it can be taken back. */
+  if (!note(ctl, domain, channel, stats, place, done ? error : NULL) || !done)
     return FALSE;
   if (place->affect == VIR_DOMAIN_AFFECT_LIVE || virDomainIsActive(domain) != 1)
     advise(desc);
@@ -187,16 +192,30 @@ remove_metadata(const CagmaCtl *ctl, virDomainPtr domain, const char *uri, const
 }
 
 static gboolean
+remove_channel(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GError **error)
+{
+  g_autofree char *xml = virDomainGetXMLDesc(domain, place->xml);
+  g_autofree char *channel = NULL;
+
+  if (!xml)
+    return refused("reading its XML", error);
+  /* A running domain's has a socket's path, and isn't found without. */
+  channel = cagma_domain_xml_channel(xml);
+  if (channel && announce(ctl, place, "remove the channel " CAGMA_CHANNEL_NAME) &&
+      virDomainDetachDeviceFlags(domain, channel, place->affect) < 0)
+    return refused("removing the channel", error);
+  return TRUE;
+}
+
+static gboolean
 disable_place(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GError **error)
 {
   g_autofree char *done = read_metadata(domain, NOTE_URI, place);
 
   if (!remove_metadata(ctl, domain, CAGMA_MEMORY_URI, "remove the metadata", place, error))
     return FALSE;
-  if (done && strstr(done, "channel=\"yes\"") &&
-      announce(ctl, place, "remove the channel " CAGMA_CHANNEL_NAME) &&
-      virDomainDetachDeviceFlags(domain, CHANNEL_XML, place->affect) < 0)
-    return refused("removing the channel", error);
+  if (done && strstr(done, "channel=\"yes\"") && !remove_channel(ctl, domain, place, error))
+    return FALSE;
   if (done && strstr(done, "stats=\"yes\"") && announce(ctl, place, "collect no more balloon statistics") &&
       virDomainSetMemoryStatsPeriod(domain, 0, place->affect) < 0)
     return refused("setting the statistics period", error);

@@ -38,11 +38,25 @@ wants_color(void)
 
 typedef struct {
   double interval_s;
+  char *run_dir;
+  char *caption;
+  char *uri;
   char *guarantee;
   char *limit;
   int shares;
   gboolean version;
 } Given;
+
+static void
+given_clear(Given *given)
+{
+  g_free(given->run_dir);
+  g_free(given->caption);
+  g_free(given->uri);
+  g_free(given->guarantee);
+  g_free(given->limit);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Given, given_clear)
 
 /* Sizes and shares for enable; FALSE, with an error that names the option. */
 static gboolean
@@ -73,13 +87,13 @@ take_options(CagmaCtl *ctl, Given *given, int *argc, char ***argv, GError **erro
 {
   const GOptionEntry entries[] = {
     { "json", 'j', 0, G_OPTION_ARG_NONE, &ctl->json, "print JSON", NULL },
-    { "run-dir", 0, 0, G_OPTION_ARG_FILENAME, &ctl->run_dir, "the daemon's (default: " CAGMA_RUN_DIR ")",
+    { "run-dir", 0, 0, G_OPTION_ARG_FILENAME, &given->run_dir, "the daemon's (default: " CAGMA_RUN_DIR ")",
       "DIR" },
     { "interval", 'd', 0, G_OPTION_ARG_DOUBLE, &given->interval_s,
       "top: seconds between pictures (default: 1)", "S" },
     { "count", 'n', 0, G_OPTION_ARG_INT, &ctl->count, "top: stop after so many", "N" },
-    { "caption", 0, 0, G_OPTION_ARG_FILENAME, &ctl->caption, "top: show this file's text above", "FILE" },
-    { "connect", 'c', 0, G_OPTION_ARG_STRING, &ctl->uri, "enable, disable: libvirt connection", "URI" },
+    { "caption", 0, 0, G_OPTION_ARG_FILENAME, &given->caption, "top: show this file's text above", "FILE" },
+    { "connect", 'c', 0, G_OPTION_ARG_STRING, &given->uri, "enable, disable: libvirt connection", "URI" },
     { "dry-run", 0, 0, G_OPTION_ARG_NONE, &ctl->dry_run, "enable, disable: only say what would change",
       NULL },
     { "guarantee", 0, 0, G_OPTION_ARG_STRING, &given->guarantee, "enable: never less than this", "SIZE" },
@@ -100,6 +114,10 @@ take_options(CagmaCtl *ctl, Given *given, int *argc, char ***argv, GError **erro
                 "--interval takes 0.1 to 3600 seconds, --count no negative number");
     return FALSE;
   }
+  if (given->run_dir)
+    ctl->run_dir = given->run_dir;
+  ctl->caption = given->caption;
+  ctl->uri = given->uri;
   ctl->interval_ms = (int)(given->interval_s * 1000);
   return take_config(&ctl->config, given, error);
 }
@@ -109,7 +127,7 @@ main(int argc, char **argv)
 {
   const char *run_dir = g_getenv("CAGMA_RUN_DIR");
   CagmaCtl ctl = { .run_dir = run_dir ? run_dir : CAGMA_RUN_DIR, .color = wants_color() };
-  Given given = { .interval_s = 1, .shares = -1 };
+  g_auto(Given) given = { .interval_s = 1, .shares = -1 };
   g_autoptr(GError) error = NULL;
 
   setlocale(LC_ALL, "");

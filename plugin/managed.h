@@ -43,6 +43,7 @@ typedef struct {
   /* Its guests' agents. */
   gboolean listened;        /* to its own agent's channel */
   unsigned agent_in_flight; /* the tag of the AGENT request under way; 0: none */
+  gboolean agent_stale;     /* its answer may be another agent's */
   CagmaAgentKnown agent;    /* whether its QEMU guest agent knows the memory commands */
   int64_t agent_next_us;    /* not asked again before, after it failed … */
   int64_t agent_backoff_us; /* … for longer each time */

@@ -66,6 +66,7 @@ void
 cagma_manager_forget_agent(CagmaManaged *managed)
 {
   managed->agent = CAGMA_AGENT_UNKNOWN;
+  managed->agent_stale = managed->agent_in_flight != 0;
   managed->agent_next_us = 0;
   managed->agent_backoff_us = 0;
   cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_AGENT);
@@ -80,30 +81,42 @@ leave_agent(CagmaManaged *managed)
   cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_AGENT);
 }
 
-void
-cagma_manager_agent_answered(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
+/* FALSE where the agent is of no use. */
+static gboolean
+take_answer(CagmaManaged *managed, const char *reply)
 {
   CagmaAgentMessage message;
   g_autoptr(GError) error = NULL;
   gboolean able;
 
+  if (managed->agent == CAGMA_AGENT_UNKNOWN) {
+    if (!cagma_agent_info_parse(reply, "guest-get-memory-stats", &able, &error))
+      return FALSE;
+    managed->agent = able ? CAGMA_AGENT_ABLE : CAGMA_AGENT_UNABLE;
+    return TRUE;
+  }
+  if (!cagma_agent_message_parse(reply, strlen(reply), &message, &error) || message.kind != CAGMA_AGENT_STATS)
+    return FALSE;
+  managed->agent_backoff_us = 0;
+  message.sample.source = CAGMA_SAMPLE_AGENT;
+  cagma_domain_feed(&managed->policy, &message.sample, g_get_monotonic_time());
+  return TRUE;
+}
+
+void
+cagma_manager_agent_answered(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
+{
+  gboolean stale = managed->agent_stale;
+
   (void)manager;
   managed->agent_in_flight = 0;
-  if (request->outcome != CAGMA_OUTCOME_DONE) {
+  managed->agent_stale = FALSE;
+  /* Not asked at all: another client's question is being answered, or the connection is
+   * gone; or there is another agent now. Next time, then. */
+  if (stale || request->outcome == CAGMA_OUTCOME_OCCUPIED || request->outcome == CAGMA_OUTCOME_LOST)
+    return;
+  if (request->outcome != CAGMA_OUTCOME_DONE || !take_answer(managed, request->reply))
     leave_agent(managed);
-  } else if (managed->agent == CAGMA_AGENT_UNKNOWN) {
-    if (cagma_agent_info_parse(request->reply, "guest-get-memory-stats", &able, NULL))
-      managed->agent = able ? CAGMA_AGENT_ABLE : CAGMA_AGENT_UNABLE;
-    else
-      leave_agent(managed);
-  } else if (cagma_agent_message_parse(request->reply, strlen(request->reply), &message, &error) &&
-             message.kind == CAGMA_AGENT_STATS) {
-    managed->agent_backoff_us = 0;
-    message.sample.source = CAGMA_SAMPLE_AGENT;
-    cagma_domain_feed(&managed->policy, &message.sample, g_get_monotonic_time());
-  } else {
-    leave_agent(managed);
-  }
 }
 
 void

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/manager-private.h"
 
+#include "policy/units.h"
+
 /* How long a round waits for figures before it decides with those it has: a domain
  * that answers late must not hold up the others. */
 #define GATHER_MAX_MS 500
+/* However long the period: in an emergency, donors' figures have to be recent, and an
+ * agent that has died isn't to be found out a minute later. */
+#define FIGURES_MAX_US (3 * CAGMA_SECOND_US)
 /* How often a moving balloon is looked at; Linux arrives within 65–490 ms. */
 #define WATCH_INTERVAL_MS 200
 /* How often domains that aren't managed are looked at: an automatic budget depends on
@@ -63,10 +68,18 @@ is_sampled(CagmaManager *manager, const CagmaManaged *managed)
   return manager->round % BYSTANDER_PERIODS == 0;
 }
 
+/* How many times a period figures are asked for. */
+static unsigned
+ticks_per_period(const CagmaManager *manager)
+{
+  return (unsigned)((manager->conf->period_us + FIGURES_MAX_US - 1) / FIGURES_MAX_US);
+}
+
 static gboolean
 tick(gpointer user_data)
 {
   CagmaManager *manager = user_data;
+  gboolean decides = manager->round % ticks_per_period(manager) == 0;
   guint64 gather_ms = MIN((guint64)manager->conf->period_us / 2000, GATHER_MAX_MS);
 
   if (!manager->connected)
@@ -78,7 +91,7 @@ tick(gpointer user_data)
       cagma_manager_want(manager, managed, CAGMA_REQUEST_DESCRIBE);
     if (!is_sampled(manager, managed))
       continue;
-    if (!managed->in_flight && !managed->policy.unresponsive && !managed->awaited) {
+    if (decides && !managed->in_flight && !managed->policy.unresponsive && !managed->awaited) {
       managed->awaited = TRUE;
       manager->awaited++;
     }
@@ -86,7 +99,7 @@ tick(gpointer user_data)
     cagma_manager_ask_guest(manager, managed);
   }
   manager->round++;
-  if (!manager->gather_source)
+  if (decides && !manager->gather_source)
     manager->gather_source = g_timeout_add((guint)gather_ms, gather_over, manager);
   return G_SOURCE_CONTINUE;
 }
@@ -95,7 +108,9 @@ void
 cagma_manager_start_ticking(CagmaManager *manager)
 {
   g_clear_handle_id(&manager->tick_source, g_source_remove);
-  manager->tick_source = g_timeout_add((guint)(manager->conf->period_us / 1000), tick, manager);
+  manager->round = 0;
+  manager->tick_source =
+      g_timeout_add((guint)(manager->conf->period_us / ticks_per_period(manager) / 1000), tick, manager);
 }
 
 /* Balloons on their way are looked at until they have arrived. */

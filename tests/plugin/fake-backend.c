@@ -5,10 +5,13 @@
 #include <inttypes.h>
 
 #include "policy/units.h"
+#include "xml/domain.h"
 
 /* A balloon on its way: so much at a turn, so often. */
 #define STEP_KIB CAGMA_MIB(32)
 #define STEP_MS 5
+
+#define CHANNEL(name) "<channel type='unix'><target type='virtio' name='" name "'/></channel>"
 
 struct FakeBackend {
   CagmaBackend backend;
@@ -55,7 +58,10 @@ describe(const FakeGuest *guest)
       guest->passed_through ? "<hostdev mode='subsystem' type='pci' managed='yes'><source><address "
                               "domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></source></hostdev>"
                             : "",
-      "");
+      guest->channel && guest->agent_channel ? CHANNEL(CAGMA_CHANNEL_NAME) CHANNEL("org.qemu.guest_agent.0")
+      : guest->channel                       ? CHANNEL(CAGMA_CHANNEL_NAME)
+      : guest->agent_channel                 ? CHANNEL("org.qemu.guest_agent.0")
+                                             : "");
 }
 
 static void
@@ -95,13 +101,20 @@ move_balloons(gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* Also after it stopped. */
 static void
 backend_listen(CagmaBackend *backend, const char *uuid, gboolean on)
 {
-  FakeGuest *guest = find((FakeBackend *)backend, uuid);
+  FakeBackend *fake = (FakeBackend *)backend;
 
-  if (guest)
+  for (guint i = 0; i < fake->guests->len; i++) {
+    FakeGuest *guest = fake->guests->pdata[i];
+
+    if (!g_str_equal(guest->uuid, uuid))
+      continue;
+    g_assert_cmpint(guest->listened, !=, on);
     guest->listened = on;
+  }
 }
 
 static void
@@ -109,8 +122,8 @@ backend_ask(CagmaBackend *backend, const char *uuid)
 {
   FakeGuest *guest = find((FakeBackend *)backend, uuid);
 
-  if (guest)
-    guest->n_channel_asks++;
+  g_assert_true(guest && guest->listened);
+  guest->n_channel_asks++;
 }
 
 static void
@@ -142,7 +155,9 @@ carry_out(FakeBackend *fake, FakeGuest *guest, CagmaRequest *request)
     guest->status_us = g_get_monotonic_time();
     break;
   case CAGMA_REQUEST_AGENT:
-    request->reply = g_strdup(guest->agent_reply);
+    request->reply =
+        g_strdup(strstr(request->command, "guest-info") ? guest->agent_info : guest->agent_reply);
+    g_assert_nonnull(request->reply);
     break;
   }
 }
@@ -202,6 +217,8 @@ backend_submit(CagmaBackend *backend, CagmaRequest *request)
     guest->n_asked[request->kind]++;
     if (request->kind == CAGMA_REQUEST_SAMPLE)
       guest->job_asked = request->jobs;
+    if (request->kind == CAGMA_REQUEST_AGENT)
+      guest->agent_asked = request->command;
     if (request->kind == CAGMA_REQUEST_SET) {
       if (fake->judge)
         fake->judge(guest, request->target_kib, fake->judge_data);
@@ -295,6 +312,18 @@ fake_tell(FakeBackend *fake, FakeGuest *guest, CagmaEventKind kind)
   g_strlcpy(event.uuid, guest->uuid, sizeof event.uuid);
   if (fake->connected)
     fake->listener->event(fake->owner, &event);
+}
+
+void
+fake_speak(FakeBackend *fake, FakeGuest *guest, const CagmaSample *sample, gboolean pressure)
+{
+  fake->listener->guest(fake->owner, guest->uuid, sample, pressure);
+}
+
+void
+fake_lose(FakeBackend *fake, FakeGuest *guest, const char *reason)
+{
+  fake->listener->guest_lost(fake->owner, guest->uuid, reason);
 }
 
 void

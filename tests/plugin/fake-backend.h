@@ -26,6 +26,8 @@ typedef struct {
   gboolean no_balloon;
   gboolean no_stats_period;
   gboolean passed_through;
+  gboolean channel;       /* its XML has the port of our own agent … */
+  gboolean agent_channel; /* … and that of a QEMU guest agent */
   gboolean paused;
   gboolean sticks; /* its balloon doesn't move */
   gboolean dumb;   /* its guest reports no figures */
@@ -48,7 +50,9 @@ typedef struct {
   unsigned stats_period_s;
   gboolean listened;       /* to its channel */
   unsigned n_channel_asks; /* of its channel */
-  const char *agent_reply; /* to an AGENT request; static */
+  const char *agent_info;  /* to an AGENT request: to guest-info … */
+  const char *agent_reply; /* … and to any other; static */
+  const char *agent_asked; /* the last one's command */
   gboolean job_asked;      /* the last sample asked for jobs too */
 
   uint64_t stamp;
@@ -74,6 +78,10 @@ gboolean fake_is_open(FakeBackend *fake);
 void fake_start(FakeBackend *fake, FakeGuest *guest);
 void fake_stop(FakeBackend *fake, FakeGuest *guest);
 void fake_tell(FakeBackend *fake, FakeGuest *guest, CagmaEventKind kind);
+
+/* Its own agent says this on its channel, listened to or not; or is lost. */
+void fake_speak(FakeBackend *fake, FakeGuest *guest, const CagmaSample *sample, gboolean pressure);
+void fake_lose(FakeBackend *fake, FakeGuest *guest, const char *reason);
 
 /* Answers what the guest was asked while silent, as outcome says. */
 void fake_release(FakeBackend *fake, FakeGuest *guest, CagmaOutcome outcome);

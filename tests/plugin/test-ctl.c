@@ -307,6 +307,161 @@ test_top(Fixture *f, gconstpointer unused)
   g_assert_null(strchr(run->out, '\033'));
 }
 
+/* enable and disable, on libvirt's test driver: a definition of the test's own, read
+ * anew each time. It has no hot-plug and no statistics, which the live tests have. */
+
+#define TEST_DOMAIN(more)                                                                                    \
+  "<node><domain type='test'><name>g</name><uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>"                \
+  "<memory unit='MiB'>1024</memory><os><type>hvm</type></os>" more "</domain></node>"
+
+static KitRun *
+ctl_on(const char *node, const char *const *args)
+{
+  char *dir = kit_tmpdir();
+  g_autofree char *path = kit_write(dir, "node.xml", node, -1);
+  g_autofree char *uri = g_strconcat("test://", path, NULL);
+  g_autoptr(GPtrArray) argv = g_ptr_array_new();
+  const char *const env[] = { "LC_ALL=C.UTF-8", NULL };
+  KitRun *run;
+
+  g_ptr_array_add(argv, (gpointer)g_getenv("CAGMACTL"));
+  g_ptr_array_add(argv, (gpointer) "--connect");
+  g_ptr_array_add(argv, uri);
+  for (size_t i = 0; args[i]; i++)
+    g_ptr_array_add(argv, (gpointer)args[i]);
+  g_ptr_array_add(argv, NULL);
+  run = kit_run((const char *const *)argv->pdata, env, "", 0);
+  kit_remove(dir);
+  return run;
+}
+
+#define BALLOON "<devices><memballoon model='virtio'/></devices>"
+#define CONFIGURED                                                                                           \
+  "<metadata><cagma:memory xmlns:cagma='urn:cagma:memory:1'><cagma:shares>7</cagma:shares></cagma:memory>"   \
+  "</metadata>" BALLOON
+#define EQUIPPED                                                                                             \
+  "<devices><channel type='unix'><source mode='bind'/><target type='virtio' name='org.cagma.guest.0'/>"      \
+  "</channel><memballoon model='virtio'><stats period='3'/></memballoon></devices>"
+
+/* Nothing but what would be. */
+static void
+assert_dry(const char *out)
+{
+  g_auto(GStrv) lines = g_strsplit(out, "\n", -1);
+
+  for (guint i = 0; lines[i]; i++)
+    if (*lines[i] && !g_str_has_prefix(lines[i], "would change ") && !g_str_has_prefix(lines[i], "note: ") &&
+        !strstr(lines[i], " already"))
+      g_error("does something: %s", lines[i]);
+}
+
+static void
+test_enable(void)
+{
+  static const struct {
+    const char *more;    /* of the domain's XML */
+    const char *args[7]; /* after enable */
+    int status;
+    const char *says[4];
+    const char * not ;
+  } cases[] = {
+    { BALLOON,
+      { "g", "--dry-run", "--guarantee", "256MiB", "--shares", "500" },
+      0,
+      { "would change running domain: metadata", ">256</guarantee>", "shares",
+        "add the channel org.cagma.guest.0" },
+      NULL },
+    { BALLOON,
+      { "g", "--dry-run" },
+      0,
+      { "would change definition: collect balloon statistics", "autodeflate", "freePageReporting" },
+      "guarantee" },
+    { BALLOON, { "6695eb01-f6a4-8304-79aa-97f2502e193f", "--dry-run" }, 0, { "would change" }, NULL },
+    { EQUIPPED,
+      { "g", "--dry-run" },
+      0,
+      { "has the channel org.cagma.guest.0 already", "collects balloon statistics already" },
+      "add the channel" },
+    { CONFIGURED, { "g", "--dry-run" }, 0, { "has a configuration already, which is kept" }, "metadata <" },
+    { CONFIGURED,
+      { "g", "--dry-run", "--limit", "512MiB" },
+      0,
+      { "would change", ">512</limit>" },
+      "is kept" },
+    { BALLOON, { "h", "--dry-run" }, 1, { "domain h: no such domain" }, NULL },
+    { BALLOON,
+      { "00000000-f6a4-8304-79aa-97f2502e193f", "--dry-run" },
+      1,
+      { "no such domain", "virsh list --all" },
+      NULL },
+    { "<devices><memballoon model='none'/></devices>",
+      { "g", "--dry-run" },
+      1,
+      { "no balloon device" },
+      NULL },
+    { BALLOON, { "g", "--guarantee", "2GiB" }, 1, { "domain g", "guarantee" }, NULL },
+    { BALLOON, { "g", "--guarantee", "512MiB", "--limit", "256MiB" }, 1, { "guarantee" }, NULL },
+    { BALLOON, { "g", "--guarantee", "much" }, 2, { "--guarantee", "much" }, NULL },
+    { BALLOON, { "g", "--guarantee", "-1" }, 2, { "--guarantee" }, NULL },
+    { BALLOON, { "g", "--limit", "1.5.2GiB" }, 2, { "--limit" }, NULL },
+    { BALLOON, { "g", "--shares", "99999999" }, 2, { "--shares" }, NULL },
+    { BALLOON, { NULL }, 2, { "takes one domain" }, NULL },
+    { BALLOON, { "g", "g" }, 2, { "takes one domain" }, NULL },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *node = g_strdup_printf(TEST_DOMAIN("%s"), cases[i].more);
+    const char *args[G_N_ELEMENTS(cases[i].args) + 2] = { "enable" };
+    g_autoptr(KitRun) run = NULL;
+    g_autofree char *told = NULL;
+
+    for (size_t k = 0; k < G_N_ELEMENTS(cases[i].args) && cases[i].args[k]; k++)
+      args[k + 1] = cases[i].args[k];
+    run = ctl_on(node, args);
+    told = g_strconcat(run->out, run->err, NULL);
+    if (run->status != cases[i].status || (cases[i].not &&strstr(told, cases[i].not )))
+      g_error("case %zu: exit status %d, %s", i, run->status, told);
+    for (size_t k = 0; k < G_N_ELEMENTS(cases[i].says) && cases[i].says[k]; k++)
+      kit_assert_has(told, cases[i].says[k]);
+    if (run->status)
+      g_assert_cmpstr(run->out, ==, "");
+    else
+      assert_dry(run->out);
+  }
+}
+
+static void
+test_disable(void)
+{
+  static const char *const dry[] = { "disable", "g", "--dry-run", NULL }, *const wet[] = { "disable", "g",
+                                                                                           NULL };
+  g_autoptr(KitRun) would = ctl_on(TEST_DOMAIN(CONFIGURED), dry);
+  g_autoptr(KitRun) does = ctl_on(TEST_DOMAIN(CONFIGURED), wet);
+  g_autoptr(KitRun) nothing = ctl_on(TEST_DOMAIN(EQUIPPED), wet);
+
+  g_assert_cmpint(would->status, ==, 0);
+  kit_assert_has(would->out, "would change running domain: remove the metadata");
+  kit_assert_has(would->out, "would change definition: remove the metadata");
+  g_assert_cmpint(does->status, ==, 0);
+  g_assert_cmpstr(does->out, ==, "running domain: remove the metadata\ndefinition: remove the metadata\n");
+  g_assert_cmpstr(does->err, ==, "");
+  /* What enable didn't bring isn't taken away. */
+  g_assert_cmpint(nothing->status, ==, 0);
+  g_assert_cmpstr(nothing->out, ==, "");
+}
+
+static void
+test_enable_without_libvirt(void)
+{
+  const char *const argv[] = { g_getenv("CAGMACTL"),      "enable", "g", "--connect",
+                               "test:///nonexistent.xml", NULL };
+  g_autoptr(KitRun) run = kit_run(argv, NULL, "", 0);
+
+  g_assert_cmpint(run->status, ==, 1);
+  kit_assert_has(run->err, "nonexistent.xml");
+  g_assert_cmpstr(run->out, ==, "");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -315,6 +470,9 @@ main(int argc, char **argv)
   g_test_add_func("/ctl/check-what-is-no-text", test_check_what_is_no_text);
   g_test_add_func("/ctl/check-json", test_check_json);
   g_test_add_func("/ctl/usage", test_usage);
+  g_test_add_func("/ctl/enable", test_enable);
+  g_test_add_func("/ctl/enable-without-libvirt", test_enable_without_libvirt);
+  g_test_add_func("/ctl/disable", test_disable);
   g_test_add_func("/ctl/help-and-version", test_help_and_version);
   g_test_add_func("/ctl/no-daemon", test_no_daemon);
   g_test_add("/ctl/status", Fixture, NULL, set_up, test_status, tear_down);
