@@ -114,6 +114,15 @@ set_done(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 }
 
 static void
+answered_status(CagmaManager *manager, CagmaManaged *managed, const CagmaRequest *request)
+{
+  managed->status_written = (request->outcome == CAGMA_OUTCOME_DONE) == (request->status_xml != NULL);
+  /* On a clean stop it is removed as soon as the QEMU is free, or time is up. */
+  if (manager->stopped && request->outcome == CAGMA_OUTCOME_OCCUPIED)
+    cagma_manager_want(manager, managed, CAGMA_REQUEST_STATUS);
+}
+
+static void
 note_outcome(CagmaManaged *managed, const CagmaRequest *request)
 {
   int64_t now_us = g_get_monotonic_time();
@@ -187,7 +196,7 @@ cagma_manager_on_completed(void *owner, CagmaRequest *taken)
   else if (request->outcome == CAGMA_OUTCOME_DONE && request->kind == CAGMA_REQUEST_SAMPLE)
     sampled(manager, managed, request);
   else if (request->kind == CAGMA_REQUEST_STATUS)
-    managed->status_written = (request->outcome == CAGMA_OUTCOME_DONE) == (request->status_xml != NULL);
+    answered_status(manager, managed, request);
 
   if (request->kind == CAGMA_REQUEST_SAMPLE)
     cagma_manager_arrived(manager, managed);

@@ -117,19 +117,35 @@ read_balloon(const xmlNode *root, CagmaDomainXml *domain, GError **error)
   return read_stats_period(balloon, domain, error);
 }
 
-static void
-read_channels(const xmlNode *root, CagmaDomainXml *domain)
+static const xmlNode *
+find_channel(const xmlNode *root, const char *name)
 {
   const xmlNode *devices = cagma_element_child(root, "devices");
 
   for (const xmlNode *child = devices ? devices->children : NULL; child != NULL; child = child->next) {
     const xmlNode *target = cagma_element_is(child, "channel") ? cagma_element_child(child, "target") : NULL;
 
-    if (target == NULL)
-      continue;
-    domain->cagma_channel |= cagma_element_has_attribute(target, "name", CAGMA_CHANNEL_NAME);
-    domain->agent_channel |= cagma_element_has_attribute(target, "name", CAGMA_AGENT_CHANNEL_NAME);
+    if (target != NULL && cagma_element_has_attribute(target, "name", name))
+      return child;
   }
+  return NULL;
+}
+
+char *
+cagma_domain_xml_channel(const char *xml)
+{
+  g_autoptr(xmlDoc) doc = cagma_document_parse(xml, -1, CAGMA_DOMAIN_MAX_BYTES, NULL);
+  const xmlNode *channel = doc ? find_channel(xmlDocGetRootElement(doc), CAGMA_CHANNEL_NAME) : NULL;
+  xmlBuffer *buffer;
+  char *text = NULL;
+
+  if (channel == NULL)
+    return NULL;
+  buffer = xmlBufferCreate();
+  if (buffer != NULL && xmlNodeDump(buffer, doc, (xmlNode *)channel, 0, 0) >= 0)
+    text = g_strdup((const char *)xmlBufferContent(buffer));
+  xmlBufferFree(buffer);
+  return text;
 }
 
 static gboolean
@@ -188,7 +204,8 @@ read_domain(const xmlNode *root, CagmaDomainXml *domain, const CagmaConfig *defa
       !read_balloon(root, domain, error))
     return FALSE;
   domain->pinned = cagma_pinned_reason(root);
-  read_channels(root, domain);
+  domain->cagma_channel = find_channel(root, CAGMA_CHANNEL_NAME) != NULL;
+  domain->agent_channel = find_channel(root, CAGMA_AGENT_CHANNEL_NAME) != NULL;
   settle_config(root, domain, defaults);
   return TRUE;
 }

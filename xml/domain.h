@@ -65,6 +65,10 @@ typedef struct {
 CagmaDomainXml *cagma_domain_xml_parse(const char *xml, gssize len, const CagmaConfig *defaults,
                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The <channel> of our port as it stands there: what libvirt knows the device by. NULL
+ * where there is none. Free with g_free(). */
+char *cagma_domain_xml_channel(const char *xml);
+
 /* NULL is allowed. */
 void cagma_domain_xml_free(CagmaDomainXml *domain);
 

@@ -275,8 +275,11 @@ run_apart(const char *dir, const char *script)
   return pid < 0 ? 127 : await_exit(pid);
 }
 
-static const char up_script[] = "\"$CAGMA_LAB\" image \"${CAGMA_LAB_CACHE:-/var/cache/cagma-lab}\" &&"
-                                " \"$CAGMA_LAB\" up \"$1\" 2>&1 | sed 's/^/# /' >&2 &&"
+/* The guests have our agent; the log tells of agent commands too. */
+static const char up_script[] = "\"$CAGMA_LAB\" image \"${CAGMA_LAB_CACHE:-/var/cache/cagma-lab}\""
+                                " --add \"$CAGMA_GUEST_AGENT:/usr/sbin/cagma-guest-agent\" &&"
+                                " \"$CAGMA_LAB\" up \"$1\" --log-filters '1:libvirt.domain 1:libvirt-qemu'"
+                                " 2>&1 | sed 's/^/# /' >&2 &&"
                                 " \"$CAGMA_LAB\" pid \"$1\" >/dev/null";
 
 /* Ends what the tests left by its id, and all processes of the bed. */
@@ -340,6 +343,7 @@ bed_main(int argc, char **argv, BedTest start, void (*add)(Bed *bed))
 
   bed_program("CAGMA_LAB");
   bed_program("CAGMACTL");
+  bed_program("CAGMA_GUEST_AGENT");
   g_assert_nonnull(g_mkdtemp(dir));
   install_hook(dir);
   sigaction(SIGTERM, &action, NULL);

@@ -182,6 +182,25 @@ daemon_await_state(Bed *bed, const char *name, const char *state, const char *re
             reason ? reason : "");
 }
 
+static gboolean
+has_source(gpointer data)
+{
+  Wanted *wanted = data;
+  g_autoptr(JsonNode) node = daemon_status(wanted->bed, wanted->name);
+
+  return node &&
+         g_strcmp0(json_object_get_string_member_with_default(json_node_get_object(node), "source", NULL),
+                   wanted->state) == 0;
+}
+
+void
+daemon_await_source(Bed *bed, const char *name, const char *source, int seconds)
+{
+  Wanted wanted = { bed, name, source, NULL };
+
+  bed_await(seconds, has_source, &wanted, "the source of %s is %s", name, source);
+}
+
 gint64
 daemon_number(Bed *bed, const char *name, const char *field)
 {

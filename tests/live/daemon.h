@@ -23,6 +23,8 @@ JsonNode *daemon_status(Bed *bed, const char *name);
 
 /* Waits until the daemon says this of a domain; reason: a part of it, or NULL. */
 void daemon_await_state(Bed *bed, const char *name, const char *state, const char *reason, int seconds);
+/* The same for where it has a domain's figures from. */
+void daemon_await_source(Bed *bed, const char *name, const char *source, int seconds);
 gint64 daemon_number(Bed *bed, const char *name, const char *field);
 gboolean daemon_is_connected(Bed *bed);
 

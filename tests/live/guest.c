@@ -25,8 +25,8 @@ path_of_guestctl(void)
   return g_build_filename(dir, "guestctl", NULL);
 }
 
-static char *
-control(Guest *guest, const char *const *arguments)
+char *
+guest_control(Guest *guest, const char *const *arguments)
 {
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
   g_autofree char *program = path_of_guestctl();
@@ -68,13 +68,15 @@ guest_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint
   return bed_output((const char *[]){ "sh", "-c", configured, NULL });
 }
 
-Guest *
-guest_start_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint guarantee_mib,
-                const char *xml)
+/* domain: it runs; taken over. */
+static Guest *
+adopt(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint guarantee_mib,
+      virDomainPtr domain)
 {
   Guest *guest = g_new0(Guest, 1);
-  virDomainPtr domain;
 
+  if (!domain)
+    g_error("%s: %s", name, virGetLastErrorMessage());
   guest->bed = bed;
   guest->name = g_strdup(name);
   guest->memory_kib = memory_mib * 1024;
@@ -82,10 +84,6 @@ guest_start_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib,
   guest->asked_kib = guest->current_kib;
   guest->terms = g_array_new(FALSE, FALSE, sizeof(Terms));
   agree(guest, guarantee_mib ? TERMS_BALANCED : TERMS_OUTSIDE, guarantee_mib * 1024, guest->memory_kib);
-
-  domain = virDomainCreateXML(bed->conn, xml, 0);
-  if (!domain)
-    g_error("%s: %s", name, virGetLastErrorMessage());
   guest->started_us = g_get_real_time();
   guest->ended_us = G_MAXINT64;
   virDomainGetUUIDString(domain, guest->uuid);
@@ -93,6 +91,25 @@ guest_start_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib,
   guest->watch = watch_new(bed->uri, guest->uuid, name, bed->timeline_fd);
   g_ptr_array_add(bed->guests, guest);
   return guest;
+}
+
+Guest *
+guest_start_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint guarantee_mib,
+                const char *xml)
+{
+  return adopt(bed, name, current_mib, memory_mib, guarantee_mib, virDomainCreateXML(bed->conn, xml, 0));
+}
+
+Guest *
+guest_start_defined(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint guarantee_mib,
+                    const char *options)
+{
+  g_autofree char *xml = guest_xml(bed, name, current_mib, memory_mib, guarantee_mib, options);
+  virDomainPtr domain = virDomainDefineXML(bed->conn, xml);
+
+  if (domain && virDomainCreate(domain) < 0)
+    g_error("%s: %s", name, virGetLastErrorMessage());
+  return adopt(bed, name, current_mib, memory_mib, guarantee_mib, domain);
 }
 
 Guest *
@@ -138,7 +155,7 @@ void
 guest_await_agent(Guest *guest)
 {
   g_autofree char *seconds = g_strdup_printf("%d", BOOT_S);
-  g_autofree char *output = control(guest, (const char *[]){ "wait-agent", seconds, NULL });
+  g_autofree char *output = guest_control(guest, (const char *[]){ "wait-agent", seconds, NULL });
 }
 
 static Sighting
@@ -236,8 +253,8 @@ guest_work(Guest *guest, guint mib)
 
   g_assert_null(guest->work);
   /* Paced, so that a guest that has all it needs leaves the processors to the others. */
-  guest->work = control(guest, (const char *[]){ "exec", "/bin/work", "--mem", size, "--pace", "2000",
-                                                 "--stat", "/run/work.stat", NULL });
+  guest->work = guest_control(guest, (const char *[]){ "exec", "/bin/work", "--mem", size, "--pace", "2000",
+                                                       "--stat", "/run/work.stat", NULL });
 }
 
 static gboolean
@@ -259,7 +276,7 @@ guest_await_swapping(Guest *guest, guint mib)
 void
 guest_stop_work(Guest *guest)
 {
-  g_autofree char *output = control(guest, (const char *[]){ "kill", guest->work, NULL });
+  g_autofree char *output = guest_control(guest, (const char *[]){ "kill", guest->work, NULL });
 
   g_clear_pointer(&guest->work, g_free);
 }

@@ -46,10 +46,16 @@ Guest *guest_start(Bed *bed, const char *name, guint current_mib, guint memory_m
 /* The same, from any XML. */
 Guest *guest_start_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint guarantee_mib,
                        const char *xml);
+/* And with options, but persistent. */
+Guest *guest_start_defined(Bed *bed, const char *name, guint current_mib, guint memory_mib,
+                           guint guarantee_mib, const char *options);
 char *guest_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint guarantee_mib,
                 const char *options);
 void guest_destroy(Guest *guest);
 void guest_free(Guest *guest);
+
+/* tests/lab/guestctl: exec, run, kill … in the guest. Its output; free with g_free. */
+char *guest_control(Guest *guest, const char *const *arguments);
 
 /* Waits for its agent, or for its first balloon report. */
 void guest_await_agent(Guest *guest);

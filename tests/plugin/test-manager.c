@@ -783,6 +783,27 @@ test_stop_removes_the_status(void)
   fixture_free(f);
 }
 
+/* A QEMU that is busy just then is no reason to leave it there. */
+static void
+test_stop_waits_for_a_busy_one(void)
+{
+  Fixture *f = fixture_new("4GiB", FALSE);
+  FakeGuest *hungry, *idle;
+  unsigned asked;
+
+  two_guests(f, &hungry, &idle);
+  KIT_WAIT(hungry->status && idle->status);
+  hungry->outcome[CAGMA_REQUEST_STATUS] = CAGMA_OUTCOME_OCCUPIED;
+  asked = hungry->n_asked[CAGMA_REQUEST_STATUS];
+  cagma_manager_stop(f->manager, note_stopped, &f->stopped);
+  KIT_WAIT(hungry->n_asked[CAGMA_REQUEST_STATUS] >= asked + 3);
+  g_assert_nonnull(hungry->status);
+  hungry->outcome[CAGMA_REQUEST_STATUS] = CAGMA_OUTCOME_DONE;
+  KIT_WAIT(f->stopped);
+  g_assert_null(hungry->status);
+  fixture_free(f);
+}
+
 static void
 test_stop_waits_for_nobody_long(void)
 {
@@ -1116,6 +1137,7 @@ main(int argc, char **argv)
   g_test_add_func("/manager/status-is-written-on-change-only", test_status_is_written_on_change_only);
   g_test_add_func("/manager/failed-status-is-not-tried-each-period",
                   test_failed_status_is_not_tried_each_period);
+  g_test_add_func("/manager/stop-waits-for-a-busy-one", test_stop_waits_for_a_busy_one);
   g_test_add_func("/manager/stop-removes-the-status", test_stop_removes_the_status);
   g_test_add_func("/manager/stop-waits-for-nobody-long", test_stop_waits_for_nobody_long);
   g_test_add_func("/manager/stop-without-domains", test_stop_without_domains);
