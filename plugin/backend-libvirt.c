@@ -464,6 +464,14 @@ backend_submit(CagmaBackend *backend, CagmaRequest *request)
 }
 
 static void
+backend_hurry(CagmaBackend *backend, const char *uuid)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  cagma_pool_hurry(self->pool, uuid);
+}
+
+static void
 backend_close(CagmaBackend *backend)
 {
   LibvirtBackend *self = (LibvirtBackend *)backend;
@@ -487,6 +495,7 @@ cagma_backend_libvirt_new(const char *uri)
   self->retry_ms = RETRY_FIRST_MS;
   self->backend = (CagmaBackend){ .open = backend_open,
                                   .submit = backend_submit,
+                                  .hurry = backend_hurry,
                                   .listen = backend_listen,
                                   .ask = backend_ask,
                                   .close = backend_close };

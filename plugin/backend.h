@@ -106,6 +106,9 @@ struct CagmaBackend {
   /* Takes the request. The owner has at most one in flight for each domain, and one
    * AGENT beside it. */
   void (*submit)(CagmaBackend *backend, CagmaRequest *request);
+  /* The request it has in flight is to be done before others': its balloon is to be set
+   * next. Not its AGENT request. */
+  void (*hurry)(CagmaBackend *backend, const char *uuid);
   /* Listens to the domain's own agent, or no longer. */
   void (*listen)(CagmaBackend *backend, const char *uuid, gboolean on);
   /* Asks it for its figures, or looks whether it is there: once a period. */

@@ -106,5 +106,8 @@ void
 cagma_manager_want(CagmaManager *manager, CagmaManaged *managed, CagmaRequestKind kind)
 {
   managed->wanted |= 1u << kind;
+  /* One at a time: what is under way must not keep it waiting in a queue. */
+  if (kind == CAGMA_REQUEST_SET && managed->in_flight)
+    manager->backend->hurry(manager->backend, managed->uuid);
   cagma_manager_pump(manager, managed);
 }

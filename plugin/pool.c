@@ -17,6 +17,7 @@ typedef struct {
   CagmaRequest *request;
   int64_t began_us;
   unsigned epoch;
+  gboolean express; /* a balloon is to be set when it is done */
 } Job;
 
 struct Worker {
@@ -100,9 +101,9 @@ give_back(gpointer user_data)
 /* With the lock held. Answers to many requests are given back together, but none
  * waits for one that hangs; that of a balloon that was set, or the last, is at once. */
 static void
-finish(CagmaPool *pool, CagmaRequest *request)
+finish(CagmaPool *pool, CagmaRequest *request, gboolean express)
 {
-  gboolean urgent = request->kind == CAGMA_REQUEST_SET || g_queue_is_empty(&pool->waiting);
+  gboolean urgent = express || request->kind == CAGMA_REQUEST_SET || g_queue_is_empty(&pool->waiting);
   gboolean first = g_queue_is_empty(&pool->finished);
 
   g_queue_push_tail(&pool->finished, request);
@@ -171,7 +172,7 @@ worker_run(gpointer user_data)
     g_mutex_lock(&pool->lock);
     worker->job = NULL;
     if (!worker->abandoned)
-      finish(pool, g_steal_pointer(&job->request));
+      finish(pool, g_steal_pointer(&job->request), job->express);
     job_free(job);
   }
   if (worker->abandoned)
@@ -206,7 +207,7 @@ waits_to_set(CagmaPool *pool)
 {
   const Job *job = g_queue_peek_head(&pool->waiting);
 
-  return job && job->request->kind == CAGMA_REQUEST_SET;
+  return job && (job->express || job->request->kind == CAGMA_REQUEST_SET);
 }
 
 /* With the lock held: as many workers as there is work, up to the limits. Setting a
@@ -253,7 +254,7 @@ watch_deadlines(gpointer user_data)
     pool->n_abandoned++;
     pool->n_workers--;
     pool->workers = g_list_delete_link(pool->workers, item);
-    finish(pool, stand_in(worker->job->request));
+    finish(pool, stand_in(worker->job->request), FALSE);
     g_warning("domain %s: no answer within %" G_GINT64_FORMAT " ms; its worker is replaced (%u abandoned)",
               worker->job->request->uuid, worker->job->request->deadline_us / 1000, pool->n_abandoned);
   }
@@ -313,6 +314,25 @@ cagma_pool_push(CagmaPool *pool, CagmaRequest *request)
 }
 
 void
+cagma_pool_hurry(CagmaPool *pool, const char *uuid)
+{
+  g_mutex_lock(&pool->lock);
+  for (GList *item = pool->waiting.head; item; item = item->next) {
+    Job *job = item->data;
+
+    if (job->request->kind == CAGMA_REQUEST_AGENT || !g_str_equal(job->request->uuid, uuid))
+      continue;
+    g_queue_unlink(&pool->waiting, item);
+    g_queue_push_head_link(&pool->waiting, item);
+    job->express = TRUE;
+    staff(pool);
+    g_cond_signal(&pool->wake);
+    break;
+  }
+  g_mutex_unlock(&pool->lock);
+}
+
+void
 cagma_pool_reset(CagmaPool *pool)
 {
   Job *job;
@@ -321,7 +341,7 @@ cagma_pool_reset(CagmaPool *pool)
   pool->epoch++;
   while ((job = g_queue_pop_head(&pool->waiting))) {
     job->request->outcome = CAGMA_OUTCOME_LOST;
-    finish(pool, g_steal_pointer(&job->request));
+    finish(pool, g_steal_pointer(&job->request), FALSE);
     job_free(job);
   }
   g_mutex_unlock(&pool->lock);

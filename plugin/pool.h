@@ -41,6 +41,10 @@ CagmaPool *cagma_pool_new(const char *uri, CagmaPoolWork work, CagmaPoolDone don
 /* Takes the request, and gives it back through done, once. */
 void cagma_pool_push(CagmaPool *pool, CagmaRequest *request);
 
+/* The domain's request, if it still waits, is done before all others, and its answer
+ * given back at once: a balloon is to be set next. */
+void cagma_pool_hurry(CagmaPool *pool, const char *uuid);
+
 /* The daemon is gone: what waits is given back as LOST, and connections are
  * opened anew when next needed. */
 void cagma_pool_reset(CagmaPool *pool);

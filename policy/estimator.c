@@ -10,8 +10,12 @@ foreseen(const CagmaDomain *domain, int64_t horizon_us)
 {
   uint64_t horizon_ms = (uint64_t)CLAMP(horizon_us / 1000, 0, CAGMA_HORIZON_MAX_MS);
   uint64_t taken_kib = cagma_permille(domain->consumption_kib_per_s, horizon_ms);
+  uint64_t size_kib;
 
-  return cagma_min_kib(taken_kib, cagma_permille(cagma_domain_standing(domain), CAGMA_FORESEEN_MAX_PERMILLE));
+  /* Of the size that the figures are of: what was granted since isn't to be a reason
+   * to grant more before the guest was heard again. */
+  size_kib = cagma_min_kib(cagma_domain_standing(domain), domain->used_kib + domain->available_kib);
+  return cagma_min_kib(taken_kib, cagma_permille(size_kib, CAGMA_FORESEEN_MAX_PERMILLE));
 }
 
 /* S. What the agent tells of processes counts only where it tells of any: that one of

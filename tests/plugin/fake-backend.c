@@ -103,6 +103,15 @@ move_balloons(gpointer user_data)
 
 /* Also after it stopped. */
 static void
+backend_hurry(CagmaBackend *backend, const char *uuid)
+{
+  FakeGuest *guest = find((FakeBackend *)backend, uuid);
+
+  if (guest)
+    guest->n_hurried++;
+}
+
+static void
 backend_listen(CagmaBackend *backend, const char *uuid, gboolean on)
 {
   FakeBackend *fake = (FakeBackend *)backend;
@@ -263,6 +272,7 @@ fake_new(void)
 
   fake->backend = (CagmaBackend){ .open = backend_open,
                                   .submit = backend_submit,
+                                  .hurry = backend_hurry,
                                   .listen = backend_listen,
                                   .ask = backend_ask,
                                   .close = backend_close };

@@ -48,6 +48,7 @@ typedef struct {
   gint64 status_us;     /* … the last one, … */
   gint64 status_gap_us; /* … and the shortest time between two */
   unsigned stats_period_s;
+  unsigned n_hurried;      /* while a request was under way */
   gboolean listened;       /* to its channel */
   unsigned n_channel_asks; /* of its channel */
   const char *agent_info;  /* to an AGENT request: to guest-info … */

@@ -314,6 +314,21 @@ test_pressure_while_others_are_silent(Fixture *f, gconstpointer unused)
   KIT_WAIT(f->talker->actual_kib > CAGMA_MIB(1024));
 }
 
+/* What the domain itself has under way is hurried, since its balloon is to be set next. */
+static void
+test_pressure_hurries_what_is_under_way(Fixture *f, gconstpointer unused)
+{
+  (void)unused;
+  settle(f);
+  f->talker->silent[CAGMA_REQUEST_DESCRIBE] = TRUE;
+  fake_tell(f->fake, f->talker, CAGMA_EVENT_CHANGED);
+  KIT_WAIT(fake_n_held(f->fake, f->talker) == 1);
+  g_assert_cmpuint(f->talker->n_hurried, ==, 0);
+  cry(f, f->talker);
+  g_assert_cmpuint(f->talker->sets->len, ==, 0);
+  g_assert_cmpuint(f->talker->n_hurried, ==, 1);
+}
+
 static void
 test_pressure_without_shortage(Fixture *f, gconstpointer unused)
 {
@@ -781,6 +796,7 @@ main(int argc, char **argv)
     { "/guests/lost-ones-that-nobody-knows", test_lost_guests_that_nobody_knows, NULL },
     { "/guests/pressure-is-answered-within-the-call", test_pressure_is_answered_within_the_call, NULL },
     { "/guests/pressure-while-others-are-silent", test_pressure_while_others_are_silent, NULL },
+    { "/guests/pressure-hurries-what-is-under-way", test_pressure_hurries_what_is_under_way, NULL },
     { "/guests/pressure-without-shortage", test_pressure_without_shortage, NULL },
     { "/guests/repeated-events-grant-once", test_repeated_events_grant_once, NULL },
     { "/guests/wolf", test_wolf, NULL },

@@ -344,6 +344,37 @@ test_set_overtakes(void)
   fixture_free(f);
 }
 
+/* What a domain has waiting is in the way of its balloon's being set. */
+static void
+test_hurried_one_overtakes(void)
+{
+  const unsigned all = CAGMA_POOL_WORKERS + CAGMA_POOL_ABANDONED_MAX;
+  Fixture *f = fixture_new(URI);
+  const char *s, *x;
+
+  for (unsigned tag = 1; tag <= all; tag++) {
+    g_autofree char *uuid = g_strdup_printf("hung-%u", tag);
+
+    close_gate(uuid);
+    push_with_deadline(f, CAGMA_REQUEST_SAMPLE, uuid, tag, PATIENT_US);
+  }
+  KIT_WAIT(n_inside() == all);
+  push(f, CAGMA_REQUEST_SAMPLE, "x", 100);
+  push(f, CAGMA_REQUEST_AGENT, "s", 101);
+  push(f, CAGMA_REQUEST_SAMPLE, "s", 102);
+  cagma_pool_hurry(f->pool, "s");
+  cagma_pool_hurry(f->pool, "nobody");
+  open_gate("hung-1");
+  KIT_WAIT(f->done->len == 4);
+  s = strchr(gates.order->str, 's');
+  x = strchr(gates.order->str, 'x');
+  g_assert_nonnull(s);
+  g_assert_nonnull(x);
+  g_assert_true(s < x);
+  g_assert_cmpint(with_tag(f, 102)->outcome, ==, CAGMA_OUTCOME_DONE);
+  fixture_free(f);
+}
+
 static void
 test_reset_loses_what_waits(void)
 {
@@ -441,6 +472,7 @@ main(int argc, char **argv)
   g_test_add_func("/pool/all-hang-at-once", test_all_hang_at_once);
   g_test_add_func("/pool/set-while-all-hang", test_set_while_all_hang);
   g_test_add_func("/pool/set-overtakes", test_set_overtakes);
+  g_test_add_func("/pool/hurried-one-overtakes", test_hurried_one_overtakes);
   g_test_add_func("/pool/reset-loses-what-waits", test_reset_loses_what_waits);
   g_test_add_func("/pool/no-connection", test_no_connection);
   g_test_add_func("/pool/free-while-workers-hang", test_free_while_workers_hang);

@@ -86,6 +86,22 @@ test_what_was_pushed_out_counts_while_there_is_no_room(void)
   }
 }
 
+/* What was granted for a need isn't a reason to foresee more of it. */
+static void
+test_a_grant_alone_raises_nothing(void)
+{
+  CagmaDomain domain = domain_that_uses(1000, 0);
+  CagmaDemand before, after;
+
+  domain.consumption_kib_per_s = CAGMA_MIB(9000);
+  cagma_estimate(&domain, SECONDS(3), &before);
+  g_assert_cmpuint(before.foreseen_kib, ==, CAGMA_MIB(500));
+  domain.actual_kib = CAGMA_MIB(1500);
+  cagma_estimate(&domain, SECONDS(3), &after);
+  g_assert_cmpuint(after.foreseen_kib, ==, before.foreseen_kib);
+  g_assert_cmpuint(after.demand_kib, ==, before.demand_kib);
+}
+
 static void
 test_without_figures_it_demands_what_it_stands_at(void)
 {
@@ -221,6 +237,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/estimator/critical", test_critical);
+  g_test_add_func("/estimator/grant-raises-nothing", test_a_grant_alone_raises_nothing);
   g_test_add_func("/estimator/pushed-out", test_what_was_pushed_out_counts_while_there_is_no_room);
   g_test_add_func("/estimator/no-figures", test_without_figures_it_demands_what_it_stands_at);
   g_test_add_func("/estimator/footprints", test_footprints);

@@ -284,6 +284,12 @@ backend_submit(CagmaBackend *backend, CagmaRequest *request)
 }
 
 static void
+backend_hurry(CagmaBackend *backend, const char *uuid)
+{
+  cagma_pool_hurry(((Bench *)backend)->pool, uuid);
+}
+
+static void
 backend_close(CagmaBackend *backend)
 {
   (void)backend;
@@ -585,6 +591,7 @@ main(int argc, char **argv)
                                .submit = backend_submit,
                                .listen = backend_listen,
                                .ask = backend_ask,
+                               .hurry = backend_hurry,
                                .close = backend_close } };
   g_autoptr(GError) error = NULL;
   g_autofree char *text = NULL;
