@@ -315,14 +315,12 @@ open_gate(const char *uuid)
   g_mutex_unlock(&gates.lock);
 }
 
-/* With every worker there may ever be inside, and one let out, who comes next is
- * that one's choice alone. */
+/* With every worker there may ever be inside, and one let out, who comes next is that
+ * one's choice alone. */
 static void
-test_set_overtakes(void)
+occupy_all_there_may_be(Fixture *f)
 {
   const unsigned all = CAGMA_POOL_WORKERS + CAGMA_POOL_ABANDONED_MAX;
-  Fixture *f = fixture_new(URI);
-  const char *s, *x;
 
   for (unsigned tag = 1; tag <= all; tag++) {
     g_autofree char *uuid = g_strdup_printf("hung-%u", tag);
@@ -331,6 +329,15 @@ test_set_overtakes(void)
     push_with_deadline(f, CAGMA_REQUEST_SAMPLE, uuid, tag, PATIENT_US);
   }
   KIT_WAIT(n_inside() == all);
+}
+
+static void
+test_set_overtakes(void)
+{
+  Fixture *f = fixture_new(URI);
+  const char *s, *x;
+
+  occupy_all_there_may_be(f);
   push(f, CAGMA_REQUEST_SAMPLE, "x", 100);
   push(f, CAGMA_REQUEST_STATUS, "y", 101);
   push(f, CAGMA_REQUEST_SET, "s", 102);
@@ -348,17 +355,10 @@ test_set_overtakes(void)
 static void
 test_hurried_one_overtakes(void)
 {
-  const unsigned all = CAGMA_POOL_WORKERS + CAGMA_POOL_ABANDONED_MAX;
   Fixture *f = fixture_new(URI);
   const char *s, *x;
 
-  for (unsigned tag = 1; tag <= all; tag++) {
-    g_autofree char *uuid = g_strdup_printf("hung-%u", tag);
-
-    close_gate(uuid);
-    push_with_deadline(f, CAGMA_REQUEST_SAMPLE, uuid, tag, PATIENT_US);
-  }
-  KIT_WAIT(n_inside() == all);
+  occupy_all_there_may_be(f);
   push(f, CAGMA_REQUEST_SAMPLE, "x", 100);
   push(f, CAGMA_REQUEST_AGENT, "s", 101);
   push(f, CAGMA_REQUEST_SAMPLE, "s", 102);
