@@ -11,9 +11,11 @@ static const char *const mode_names[] = {
   [CAGMA_MODE_ENFORCE] = "enforce",
 };
 
-static const char *const estimator_names[] = {
+static const char *const estimator_names[CAGMA_N_ESTIMATORS] = {
   [CAGMA_ESTIMATOR_CRITICAL] = "critical",
   [CAGMA_ESTIMATOR_STATIC] = "static",
+  [CAGMA_ESTIMATOR_LOADAVG] = "loadavg",
+  [CAGMA_ESTIMATOR_MISSRATIO] = "missratio",
 };
 
 static const char *const source_names[] = {

@@ -18,7 +18,11 @@ typedef enum {
 typedef enum {
   CAGMA_ESTIMATOR_CRITICAL,
   CAGMA_ESTIMATOR_STATIC,
+  CAGMA_ESTIMATOR_LOADAVG,
+  CAGMA_ESTIMATOR_MISSRATIO,
 } CagmaEstimatorKind;
+
+#define CAGMA_N_ESTIMATORS (CAGMA_ESTIMATOR_MISSRATIO + 1)
 
 /* What the critical amount is taken from (design: CMA). */
 typedef enum {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "policy/estimator.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 
 /* Everything learned from samples; what the owner set stays, and so does what the
@@ -21,8 +23,10 @@ forget(CagmaDomain *domain, int64_t now_us)
   domain->max_kib = kept.max_kib;
   domain->overhead_kib = kept.overhead_kib;
   domain->report_period_us = kept.report_period_us;
+  domain->without = kept.without;
   domain->wolf_count = kept.wolf_count;
   domain->deaf_until_us = kept.deaf_until_us;
+  domain->began_us = now_us;
   domain->still_since_us = now_us;
   domain->report_us = now_us;
 }
@@ -52,6 +56,7 @@ listen_to(CagmaDomain *domain, CagmaSampleSource source)
   domain->prev_used_us = 0;
   domain->has_swap_used = FALSE;
   domain->swap_used_kib = 0;
+  domain->swap_total_kib = 0;
   domain->largest_kib = 0;
   domain->swapping_kib = 0;
 }
@@ -132,6 +137,8 @@ follow_balloon(CagmaDomain *domain, uint64_t actual_kib, int64_t now_us)
 {
   if (!domain->has_actual || distance(actual_kib, domain->actual_kib) > 0)
     domain->still_since_us = now_us;
+  if (domain->has_actual && distance(actual_kib, domain->actual_kib) > CAGMA_REACHED_KIB)
+    domain->moves = TRUE;
   domain->actual_kib = actual_kib;
   domain->has_actual = TRUE;
 
@@ -156,9 +163,9 @@ settle(CagmaDomain *domain, int64_t now_us)
   gboolean reached =
       domain->target_kib && distance(domain->actual_kib, domain->target_kib) <= CAGMA_REACHED_KIB;
 
-  /* A balloon that nobody reports on may have no driver behind it, so that its
+  /* A balloon that nobody reports on, and that hasn't moved, may have no driver behind it, so that its
    * size says nothing of the guest's. */
-  if (domain->settled || !domain->has_actual || !domain->reported)
+  if (domain->settled || !domain->has_actual || !(domain->reported || domain->moves))
     return;
   domain->settled = reached || now_us - domain->still_since_us >= CAGMA_SETTLE_US;
 }
@@ -213,6 +220,9 @@ ran_backwards(const CagmaDomain *domain, const CagmaSample *sample)
   if ((both & CAGMA_HAS_SWAP) &&
       (sample->swap_in_kib < domain->swap_in_kib || sample->swap_out_kib < domain->swap_out_kib))
     return TRUE;
+  if ((both & CAGMA_HAS_REFAULT) && (sample->refault_file_kib < domain->refault_file_kib ||
+                                     sample->refault_anon_kib < domain->refault_anon_kib))
+    return TRUE;
   return (both & CAGMA_HAS_FAULTS) && sample->major_faults < domain->major_faults;
 }
 
@@ -232,7 +242,7 @@ count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
 {
   const uint32_t both = sample->has & domain->has_counters;
   int64_t elapsed_us = now_us - domain->counters_us;
-  uint64_t swapped_in = 0, swapped_out = 0;
+  uint64_t swapped_in = 0, swapped_out = 0, refaulted = 0;
 
   if ((both & CAGMA_HAS_SWAP) && elapsed_us > 0) {
     swapped_in = sample->swap_in_kib - domain->swap_in_kib;
@@ -242,11 +252,15 @@ count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
   }
   if ((both & CAGMA_HAS_FAULTS) && elapsed_us > 0)
     domain->faults_per_s = per_second(sample->major_faults - domain->major_faults, elapsed_us);
+  if ((both & CAGMA_HAS_REFAULT) && elapsed_us > 0)
+    refaulted = sample->refault_file_kib - domain->refault_file_kib;
   /* Time passes also while there is nothing to compare with. */
   domain->swap_back_kib =
       decay(domain->swap_back_kib, MAX(elapsed_us, 0), CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_in;
   domain->pushed_out_kib =
       decay(domain->pushed_out_kib, MAX(elapsed_us, 0), CAGMA_SWAP_BACK_HALF_LIFE_US) + swapped_out;
+  domain->cache_back_kib =
+      decay(domain->cache_back_kib, MAX(elapsed_us, 0), CAGMA_SWAP_BACK_HALF_LIFE_US) + refaulted;
 
   if (sample->has & CAGMA_HAS_SWAP) {
     if (!(both & CAGMA_HAS_SWAP))
@@ -256,10 +270,16 @@ count(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
   }
   if (sample->has & CAGMA_HAS_FAULTS)
     domain->major_faults = sample->major_faults;
+  if (sample->has & CAGMA_HAS_REFAULT) {
+    domain->refault_file_kib = sample->refault_file_kib;
+    domain->refault_anon_kib = sample->refault_anon_kib;
+  }
   domain->swap_back_kib = cagma_min_kib(domain->swap_back_kib, cagma_domain_swapped(domain));
   domain->pushed_out_kib = cagma_min_kib(domain->pushed_out_kib, cagma_domain_swapped(domain));
+  /* The same page may have come back again and again. */
+  domain->cache_back_kib = cagma_min_kib(domain->cache_back_kib, domain->max_kib);
   domain->counters_us = now_us;
-  domain->has_counters |= sample->has & (CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS);
+  domain->has_counters |= sample->has & CAGMA_COUNTERS;
 }
 
 static void
@@ -303,7 +323,7 @@ watch_harm(CagmaDomain *domain, int64_t now_us)
   int64_t backoff_us;
   gboolean swaps, faults, reads;
 
-  if (!domain->shrunk_us)
+  if (!domain->shrunk_us || domain->without & CAGMA_RULE_HURT)
     return;
   if (now_us - domain->shrunk_us > CAGMA_HURT_WINDOW_US) {
     domain->shrunk_us = 0;
@@ -319,6 +339,11 @@ watch_harm(CagmaDomain *domain, int64_t now_us)
       domain->block_read_us > domain->shrunk_us &&
       domain->block_read_kib_per_s >= cagma_max_kib(CAGMA_HURT_BLOCK_READ_KIB_PER_S,
                                                     domain->block_read_before_kib_per_s * CAGMA_HURT_RATIO);
+  /* What was read again soon after its eviction says more than what was read. */
+  if (domain->has_counters & CAGMA_HAS_REFAULT) {
+    faults = FALSE;
+    reads = domain->cache_back_kib >= cagma_max_kib(CAGMA_HURT_CACHE_KIB, 2 * domain->cache_back_before_kib);
+  }
   if (!swaps && !faults && !reads)
     return;
 
@@ -327,6 +352,21 @@ watch_harm(CagmaDomain *domain, int64_t now_us)
   domain->regain_until_us = now_us + MIN(backoff_us, CAGMA_HURT_BACKOFF_MAX_US);
   domain->hurt_count++;
   domain->shrunk_us = 0;
+}
+
+/* No guest swaps that fast. */
+static gboolean
+is_absurd(const CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
+{
+  uint64_t swapped_in, swapped_out;
+  int64_t elapsed_us = MAX(now_us - domain->counters_us, CAGMA_SECOND_US / 10);
+
+  if (!(sample->has & domain->has_counters & CAGMA_HAS_SWAP))
+    return FALSE;
+  swapped_in = sample->swap_in_kib - domain->swap_in_kib;
+  swapped_out = sample->swap_out_kib - domain->swap_out_kib;
+  return per_second(swapped_in, elapsed_us) > CAGMA_SWAP_MAX_KIB_PER_S ||
+         per_second(swapped_out, elapsed_us) > CAGMA_SWAP_MAX_KIB_PER_S;
 }
 
 /* A report counts as new when its stamp changes; the first one seen may be hours
@@ -362,8 +402,17 @@ cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
 
   if (sample.has & CAGMA_HAS_ACTUAL)
     follow_balloon(domain, sample.actual_kib, now_us);
+  cagma_estimator_learn(domain, &sample, now_us);
 
   is_new = is_new_report(domain, &sample);
+  if (is_new && is_absurd(domain, &sample, now_us)) {
+    /* It begins to count anew, and the rest of the report isn't believed either. */
+    domain->has_counters = 0;
+    domain->contradictory = TRUE;
+    domain->reported = TRUE;
+    domain->report_us = now_us;
+    is_new = FALSE;
+  }
   if (is_new) {
     domain->consumption_kib_per_s = decay(domain->consumption_kib_per_s, MAX(now_us - domain->report_us, 0),
                                           CAGMA_CONSUMPTION_HALF_LIFE_US);
@@ -373,6 +422,7 @@ cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
     domain->swapping_kib = sample.has & CAGMA_HAS_SWAPPING ? sample.swapping_kib : 0;
     domain->has_swap_used = (sample.has & CAGMA_HAS_SWAP_USED) != 0;
     domain->swap_used_kib = domain->has_swap_used ? sample.swap_used_kib : 0;
+    domain->swap_total_kib = domain->has_swap_used ? sample.swap_total_kib : 0;
     count(domain, &sample, now_us);
   }
   count_block_reads(domain, &sample, now_us);
@@ -400,6 +450,7 @@ cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
     return;
   }
   domain->available_kib = available_kib;
+  domain->free_kib = sample.has & CAGMA_HAS_UNUSED ? cagma_min_kib(sample.unused_kib, available_kib) : 0;
   domain->used_kib = domain->actual_kib - available_kib;
   domain->figures_us = now_us;
   domain->has_figures = TRUE;
@@ -423,12 +474,14 @@ cagma_domain_set(CagmaDomain *domain, uint64_t target_kib, int64_t now_us)
     domain->move = target_kib > domain->actual_kib ? CAGMA_MOVE_GROW : CAGMA_MOVE_SHRINK;
 
   if (domain->move == CAGMA_MOVE_SHRINK && target_kib < from_kib) {
-    domain->shrunk_us = now_us;
+    /* What it suffered before, the shrink isn't to blame for. */
+    domain->shrunk_us = domain->swap_in_kib_per_s > CAGMA_HURT_BEFORE_KIB_PER_S ? 0 : now_us;
     domain->shrunk_from_kib = from_kib;
     domain->shrunk_swap_in_kib = domain->swap_in_kib;
     domain->shrunk_swap_out_kib = domain->swap_out_kib;
     domain->faults_before_per_s = domain->faults_per_s;
     domain->block_read_before_kib_per_s = domain->block_read_kib_per_s;
+    domain->cache_back_before_kib = domain->cache_back_kib;
   }
 }
 
@@ -450,7 +503,7 @@ cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us)
   domain->pressed_us = now_us;
   domain->pressed_swapped_kib = domain->swap_in_kib + domain->swap_out_kib;
   domain->pressed_faults = domain->major_faults;
-  if (now_us < domain->deaf_until_us)
+  if (now_us < domain->deaf_until_us || domain->without & CAGMA_RULE_EMERGENCY)
     return FALSE;
   if (now_us - domain->deaf_until_us >= CAGMA_WOLF_BACKOFF_MAX_US)
     domain->wolf_count = 0;
@@ -486,6 +539,21 @@ cagma_domain_refused(CagmaDomain *domain, uint64_t previous_target_kib, int64_t 
   set_aside(domain, now_us);
 }
 
+static void
+watch_move(CagmaDomain *domain, int64_t now_us)
+{
+  /* A paused guest moves nothing and is not to blame for it. */
+  if (domain->move == CAGMA_MOVE_NONE || domain->hold || domain->unresponsive) {
+    domain->move_mark_us = now_us;
+    return;
+  }
+  if (now_us - domain->move_mark_us < CAGMA_STUCK_US)
+    return;
+
+  set_aside(domain, now_us);
+  domain->withdraw = TRUE;
+}
+
 void
 cagma_domain_tick(CagmaDomain *domain, int64_t now_us)
 {
@@ -497,16 +565,8 @@ cagma_domain_tick(CagmaDomain *domain, int64_t now_us)
     domain->regain_until_us = 0;
     domain->regain_kib = 0;
   }
-  /* A paused guest moves nothing and is not to blame for it. */
-  if (domain->move == CAGMA_MOVE_NONE || domain->hold || domain->unresponsive) {
-    domain->move_mark_us = now_us;
-    return;
-  }
-  if (now_us - domain->move_mark_us < CAGMA_STUCK_US)
-    return;
-
-  set_aside(domain, now_us);
-  domain->withdraw = TRUE;
+  watch_move(domain, now_us);
+  cagma_estimator_tick(domain, now_us);
 }
 
 uint64_t

@@ -44,10 +44,16 @@
 /* … or this many times the major faults (those for swapped pages apart) or block reads
  * of before the shrink, and at least so many a second that it shows. */
 #define CAGMA_HURT_RATIO 4
+/* One that swaps in as much already is hurt by something else. */
+#define CAGMA_HURT_BEFORE_KIB_PER_S 512
+/* The fastest swap there is: a few NVMe disks', or compressed memory's. */
+#define CAGMA_SWAP_MAX_KIB_PER_S CAGMA_GIB(16)
 /* A swapped page costs its guest a major fault. */
 #define CAGMA_PAGE_KIB 4
 #define CAGMA_HURT_FAULTS_PER_S 100
 #define CAGMA_HURT_BLOCK_READ_KIB_PER_S CAGMA_MIB(8)
+/* … or, where the guest tells what of its page cache it read again, twice of before. */
+#define CAGMA_HURT_CACHE_KIB CAGMA_MIB(16)
 
 /* A domain whose resident memory exceeds its balloon by this much, for this
  * long, isn't held by its balloon: distrusted. The slack covers what QEMU itself
@@ -55,9 +61,13 @@
 #define CAGMA_DISTRUST_SLACK_KIB CAGMA_MIB(128)
 #define CAGMA_DISTRUST_US (30 * CAGMA_SECOND_US)
 
-/* Swap-in and -out count as memory wanted back for about this long (half-life): a
- * guest that was given memory faults its pages in again for tens of seconds. */
+/* Swap-in and -out, and pages of files read again, count as memory wanted back for about
+ * this long (half-life): a guest that was given memory faults its pages in again for tens
+ * of seconds. */
 #define CAGMA_SWAP_BACK_HALF_LIFE_US (10 * CAGMA_SECOND_US)
+
+/* The counters that are compared from report to report. */
+#define CAGMA_COUNTERS (CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS | CAGMA_HAS_REFAULT)
 
 /* How fast foreseen consumption is forgotten (half-life): ramps come in bursts. */
 #define CAGMA_CONSUMPTION_HALF_LIFE_US (2 * CAGMA_SECOND_US)
@@ -101,6 +111,50 @@ typedef struct {
   uint64_t ring[CAGMA_QUEUE_RING]; /* the last of them, KiB */
 } CagmaQueuePlace;
 
+/* What the `loadavg` estimator keeps of a domain (loadavg.h). */
+typedef struct {
+  uint64_t vcpus; /* 0: not told */
+  uint64_t load1_permille;
+  uint64_t load5_permille;
+  uint64_t load15_permille;
+  int64_t load_us;    /* when they were told; 0: never */
+  gboolean heard;     /* they are recent */
+  uint64_t size_kib;  /* what it should have; 0: it hasn't been looked at yet */
+  int64_t change_kib; /* the last change of that */
+  int64_t look_us;    /* when it is looked at next */
+  int64_t ticked_us;
+} CagmaLoadavg;
+
+/* What probing for misses did last (missratio.h). */
+typedef enum {
+  CAGMA_PROBE_NONE, /* misses are counted, not probed for */
+  CAGMA_PROBE_HOLD, /* waits, after it gave back or for the last step to be carried out */
+  CAGMA_PROBE_DOWN,
+  CAGMA_PROBE_BACK, /* misses rose: gave back */
+} CagmaProbe;
+
+/* What the `missratio` estimator keeps of a domain (missratio.h). */
+typedef struct {
+  uint64_t bucket_kib;                    /* 0: no reuse distances yet */
+  uint64_t miss_kib[CAGMA_REUSE_BUCKETS]; /* touched again at a distance ≥ i × bucket */
+  int64_t fed_us;
+  gboolean has_curve; /* they are recent, and enough to say something */
+  uint64_t size_kib;  /* what it should have; 0: it hasn't been looked at yet */
+  int64_t epoch_us;   /* when the present epoch began */
+  int64_t ticked_us;
+  /* Probing: the counters when the epoch began … */
+  CagmaSampleSource source;
+  uint32_t has_counters;
+  uint64_t swap_in_kib;
+  uint64_t refault_file_kib;
+  uint64_t major_faults;
+  /* … and what the last one came to. */
+  CagmaProbe probe;
+  uint64_t missed_kib;
+  uint64_t reread_kib; /* of it, without swap-in */
+  uint32_t hold;       /* epochs to go by before the next step down */
+} CagmaMissratio;
+
 typedef struct {
   /* The owner's: may change between any two calls. */
   CagmaConfig config;       /* fitted to the domain (cagma_config_fit) */
@@ -111,11 +165,15 @@ typedef struct {
   uint64_t max_kib;         /* the domain's <memory> */
   uint64_t overhead_kib;    /* what its process holds beside the guest's memory */
   int64_t report_period_us; /* how often its source should report */
+  uint32_t without;         /* CagmaRule bits: rules left out, the laboratory's */
+
+  int64_t began_us; /* the guest's start, or ours */
 
   /* The balloon. */
   uint64_t target_kib; /* what was last asked of it; 0: not known */
   uint64_t actual_kib; /* meaningful where has_actual */
   gboolean has_actual;
+  gboolean moves;         /* it was seen moving since the start: there's a driver behind it */
   gboolean settled;       /* the balloon driver is up and the balloon stood still since the start */
   int64_t still_since_us; /* when actual last changed */
   CagmaMove move;
@@ -140,24 +198,29 @@ typedef struct {
   gboolean has_figures;
   uint64_t used_kib; /* actual − available: what the guest itself holds on to */
   uint64_t available_kib;
+  uint64_t free_kib; /* of it, not even page cache; 0 where it isn't told */
   uint64_t rss_kib;
 
   uint64_t swap_used_kib; /* as the guest's agent says; 0 where has_swap_used isn't set */
+  uint64_t swap_total_kib;
   gboolean has_swap_used;
   uint64_t largest_kib; /* footprints of guest processes; 0: not told */
   uint64_t swapping_kib;
 
   /* Counters and what they amount to. */
-  uint32_t has_counters; /* which of CAGMA_HAS_SWAP and CAGMA_HAS_FAULTS there's something to compare with */
+  uint32_t has_counters; /* which of CAGMA_COUNTERS there's something to compare with */
   int64_t counters_us;
   uint64_t swap_in_kib;
   uint64_t swap_out_kib;
   uint64_t major_faults;
+  uint64_t refault_file_kib;
+  uint64_t refault_anon_kib;
   uint64_t block_read_kib;
   gboolean has_block_read;
   int64_t block_read_us;
   uint64_t swap_back_kib;     /* swap-in, decaying */
   uint64_t pushed_out_kib;    /* swap-out, decaying */
+  uint64_t cache_back_kib;    /* file pages that came back soon after their eviction, decaying */
   uint64_t swap_in_kib_per_s; /* over the last interval */
   uint64_t swap_out_kib_per_s;
   uint64_t faults_per_s;
@@ -174,6 +237,7 @@ typedef struct {
   uint64_t shrunk_swap_out_kib;
   uint64_t faults_before_per_s;
   uint64_t block_read_before_kib_per_s;
+  uint64_t cache_back_before_kib;
   uint64_t regain_kib; /* what a shrink that hurt took it down from */
   int64_t regain_until_us;
   uint32_t hurt_count;
@@ -187,11 +251,15 @@ typedef struct {
   uint32_t wolf_count;
   int64_t deaf_until_us;
 
-  CagmaQueuePlace queue;
-
   /* Trust. */
   int64_t above_since_us; /* resident memory above the balloon since; 0: it isn't */
   gboolean distrusted;
+
+  /* What the allocator and the estimator keep of it: behind the rest, since most of it is
+   * seldom looked at. */
+  CagmaQueuePlace queue;
+  CagmaLoadavg loadavg;
+  CagmaMissratio missratio;
 } CagmaDomain;
 
 /* A domain that nothing is known of yet. The owner's part is kept by reset. */

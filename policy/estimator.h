@@ -6,53 +6,72 @@
 
 #include "policy/domain.h"
 
-/* How much memory does a domain need, and why? */
+/* How much memory does a domain need, and why? Several answers, each a module of its own
+ * behind one interface: critical.h, loadavg.h, missratio.h, and `static`: the guarantee. */
 
 /* Below this an amount of available memory is no headroom at all: a Linux guest's
  * watermarks and per-CPU lists take tens of MiB. */
 #define CAGMA_HEADROOM_MIN_KIB CAGMA_MIB(64)
 
-/* Foreseen consumption asks at most for this part of the domain's own size at
- * once: a burst is not a trend. */
-#define CAGMA_FORESEEN_MAX_PERMILLE 500
-
-/* Beyond this a rate says nothing of what will be taken up. */
-#define CAGMA_HORIZON_MAX_MS ((int64_t)60 * 1000)
-
+/* A demand, and the numbers it was reasoned with. Plain values: it outlives its domain. */
 typedef struct {
   uint64_t used_kib;      /* what the guest holds on to */
   uint64_t available_kib; /* AVM: what it could still take without swapping */
-  uint64_t swap_back_kib; /* what of its swapped memory it has lately shown to need */
-  uint64_t foreseen_kib;  /* what it will have taken up before memory can arrive */
-  uint64_t headroom_kib;
-  uint64_t footprint_kib; /* S; 0 with source deficit */
-  gboolean approximated;  /* S isn't what the source means, but what the balloon tells */
+  uint64_t headroom_kib;  /* available memory to keep */
   uint64_t critical_kib;  /* CMA: the available memory it needs not to swap */
   uint64_t demand_kib;    /* the size that follows, between guarantee and limit */
+  uint64_t wish_kib;      /* at least that: what would be of use to it */
+  gboolean blind;         /* no figures of its guest: it stays where it is */
+  gboolean regains;       /* a shrink hurt it: the demand is what it had before */
+
+  /* critical */
+  CagmaCriticalSource source;
+  uint32_t rate_permille;
+  gboolean approximated;          /* S isn't what the source means, but what the balloon tells */
+  uint64_t swap_back_kib;         /* what of its swapped memory it has lately shown to need */
+  uint64_t foreseen_kib;          /* what it will have taken up before memory can arrive … */
+  uint64_t consumption_kib_per_s; /* … at this pace */
+  uint64_t cache_back_kib;        /* page cache it lately read again; 0: little */
+  uint64_t footprint_kib;         /* S; 0 with source deficit */
+
+  /* loadavg */
+  gboolean heard;          /* its loads are known */
+  uint32_t load1_permille; /* a vCPU */
+  uint32_t load5_permille;
+  uint32_t load15_permille;
+  uint32_t free_permille; /* of what it should have: what it doesn't use */
+  int64_t change_kib;     /* the last change of what it should have */
+  int64_t wait_us;        /* until it is looked at next */
+
+  /* missratio */
+  CagmaProbe probe;
+  uint64_t touched_kib; /* touched again lately, as far as a size could have kept it */
+  uint64_t missed_kib;  /* of it, with what it should have; probing: in the last epoch */
+  uint32_t hold;        /* probing: epochs to go by before the next step down */
 } CagmaDemand;
 
-/* The demand by the domain's estimator. horizon_us: how long memory takes to
- * arrive when it is needed (two reports and the period).
- *
- * critical (Wu & Sun's CAGMA, source `deficit`):
- *     CMA    = rate × swap_back + headroom
- *     target = actual + CMA − AVM = used + CMA
- *   headroom = max(64 MiB, configured, consumption × horizon)
- *   swap_back = what it lately swapped in; and while it has less available than the
- *   first two of these, what it lately swapped out, since memory pushed out for lack
- *   of room will be wanted back before anything of it has been swapped in.
- *
- * critical, the other sources (Eklipsorz/CAGMA: C = 1.1 × S, target + C − AVM):
- *     CMA    = max(rate × S, headroom)
- *     target = actual + CMA − AVM = used + CMA
- *   max       S = footprint of the largest process, as the guest's agent tells
- *   swapping  S = footprint of the process that swaps; 0 where the agent sees none
- *   sum       S = used + swapped out (total − available + swap used)
- *   Without an agent S = used + max(0, swapped out − swapped in) by the balloon's
- *   counters, whatever the source: approximated. The headroom is the least since an S
- *   of nothing would let available memory fall to nothing (a defect of the original).
- *
- * static: the guarantee.
+/* Its name is the configuration's (cagma_estimator_to_string). */
+typedef struct {
+  gboolean needs_figures; /* without the guest's figures the domain stays where it is */
+  /* Time passes. May be NULL. */
+  void (*tick)(CagmaDomain *domain, int64_t now_us);
+  /* Takes what of a sample, already clamped, is for this estimator alone. May be NULL. */
+  void (*learn)(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us);
+  /* Fills in the demand, which begins zeroed but for used and available. horizon_us: how
+   * long memory takes to arrive when it is needed. */
+  void (*estimate)(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *demand);
+  /* Appends why, as the end of a sentence without a full stop. Not asked where it is blind. */
+  void (*explain)(GString *text, const CagmaDemand *demand);
+} CagmaEstimator;
+
+/* NULL for what is no kind. */
+const CagmaEstimator *cagma_estimator_of(CagmaEstimatorKind kind);
+
+/* What policy/domain.c passes on to the domain's estimator. */
+void cagma_estimator_tick(CagmaDomain *domain, int64_t now_us);
+void cagma_estimator_learn(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us);
+
+/* The demand by the domain's estimator. horizon_us as above (two reports and the period).
  *
  * A domain without figures demands what it stands at; one with 0 shares nothing
  * beyond its guarantee but what it already has. After a shrink that hurt, what it
@@ -62,3 +81,11 @@ void cagma_estimate(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *
 /* Brings demand->demand_kib within what holds for every estimate: what a hurtful
  * shrink took, 0 shares, guarantee, limit. For who changes a demand afterwards. */
 void cagma_demand_bound(const CagmaDomain *domain, CagmaDemand *demand);
+
+/* The estimator's reasoning, without what bounds it: the end of a sentence without a full
+ * stop. */
+void cagma_demand_explain(GString *text, CagmaEstimatorKind kind, const CagmaDemand *demand);
+
+/* The available memory that the domain's configuration wants kept: what is configured, at
+ * least CAGMA_HEADROOM_MIN_KIB. */
+uint64_t cagma_headroom(const CagmaDomain *domain);

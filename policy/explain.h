@@ -2,16 +2,16 @@
 #pragma once
 
 #include <glib.h>
-#include <stddef.h>
 
-#include "policy/plan.h"
+#include "policy/decision.h"
 
-/* Decisions in words. Both take the index of a domain in host->domains, whose
- * plan->decisions entry they read, and return a new string, free with g_free. */
+/* Decisions in words, from what the decision itself holds: the domain may since have
+ * moved on, or be gone, or have been another machine's. Return a new string, free with
+ * g_free. */
 
 /* One sentence without a full stop: why the domain is in its state. */
-char *cagma_explain_reason(const CagmaHost *host, const CagmaPlan *plan, size_t index, int64_t now_us);
+char *cagma_explain_reason(const CagmaDecision *decision);
 
-/* The whole of it, a line a step, each ending in a newline: figures, the
- * estimator's reasoning, the allocator's share, the plan's step. */
-char *cagma_explain(const CagmaHost *host, const CagmaPlan *plan, size_t index, int64_t now_us);
+/* The whole of it, a line a step, each ending in a newline: figures, the estimator's
+ * reasoning, the allocator's share, the plan's step, and what the guard said of it. */
+char *cagma_explain(const CagmaDecision *decision, const CagmaVerdict *verdict);

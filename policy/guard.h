@@ -21,7 +21,7 @@ typedef enum {
 } CagmaGuardError;
 
 /* FALSE, with an error that names the step's index in host->domains, where the
- * plan must not be carried out. plan->in_hand_kib isn't believed: it is measured
+ * plan must not be carried out. plan->verdict.in_hand_kib isn't believed: it is measured
  * again from the host. */
 gboolean cagma_guard_check(const CagmaHost *host, const CagmaPlan *plan, int64_t now_us,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "policy/allocator.h"
 #include "policy/domain.h"
 #include "policy/estimator.h"
+#include "policy/policy.h"
 #include "policy/state.h"
 
 /* A host: its memory, its domains, and what is decided for them. */
@@ -21,12 +21,6 @@ typedef enum {
   CAGMA_SURPLUS_LEAVE,   /* memory is taken only when someone is short */
   CAGMA_SURPLUS_RECLAIM, /* idle memory goes back to the host */
 } CagmaSurplus;
-
-/* A named policy: estimators are the domains', the allocator is the host's. */
-typedef enum {
-  CAGMA_POLICY_CAGMA,   /* `shares` (allocator.h) */
-  CAGMA_POLICY_CLASSIC, /* `queue` (queue.h): what the original CAGMA does */
-} CagmaPolicy;
 
 /* With budget auto, in hand rises by this part of the host's memory a second at
  * the most: what was freed a moment ago is often wanted back the next. */
@@ -50,8 +44,9 @@ typedef struct {
    * taken: nobody gives for that. */
   gboolean learning;
   CagmaSurplus surplus;
-  CagmaPolicy policy;
+  CagmaPolicyKind policy; /* of it, the allocator: estimators are the domains' */
   int64_t period_us;
+  uint32_t without; /* CagmaRule bits: rules left out, the laboratory's; domains have their own */
 
   CagmaDomain **domains; /* the owner's */
   size_t n_domains;
@@ -62,6 +57,7 @@ typedef struct {
   int64_t trusted_us;   /* 0: never */
 
   /* Kept by cagma_decide. */
+  int64_t spread_us;      /* when what nobody needs was last spread; 0: never */
   gboolean pool_low;      /* half of the pool was gone, and isn't back yet */
   int64_t queue_round_us; /* the `queue` allocator's last round; 0: none */
   uint64_t queue_tickets; /* given out */

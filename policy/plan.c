@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy/plan.h"
 
+#include <stddef.h>
 #include <string.h>
 
-#include "policy/queue.h"
+#include "policy/allocator.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 
 __extension__ typedef unsigned __int128 Wide;
@@ -14,7 +16,8 @@ cagma_plan_clear(CagmaPlan *plan)
   g_free(plan->steps);
   g_free(plan->decisions);
   g_free(plan->claims);
-  g_free(plan->grants);
+  g_free(plan->grants_kib);
+  g_free(plan->vessels);
   g_free(plan->claimants);
   memset(plan, 0, sizeof *plan);
 }
@@ -27,16 +30,16 @@ begin(CagmaPlan *plan, size_t n)
     plan->steps = g_renew(CagmaStep, plan->steps, plan->room);
     plan->decisions = g_renew(CagmaDecision, plan->decisions, plan->room);
     plan->claims = g_renew(CagmaClaim, plan->claims, plan->room);
-    plan->grants = g_renew(CagmaClaim, plan->grants, plan->room);
+    plan->grants_kib = g_renew(uint64_t, plan->grants_kib, plan->room);
+    plan->vessels = g_renew(CagmaVessel, plan->vessels, plan->room);
     plan->claimants = g_renew(size_t, plan->claimants, plan->room);
   }
   plan->n_steps = 0;
   plan->n_decisions = n;
-  plan->shortfall_kib = 0;
+  memset(&plan->verdict, 0, sizeof plan->verdict);
   plan->below_kib = 0;
+  plan->untouched_kib = 0;
   plan->tops_up = FALSE;
-  if (n)
-    memset(plan->decisions, 0, n * sizeof *plan->decisions);
 }
 
 static void
@@ -140,13 +143,45 @@ worth_growing(const CagmaDomain *domain, uint64_t standing_kib, uint64_t to_kib)
 
   if (wanted_kib == 0)
     return FALSE;
-  if (standing_kib < domain->config.guarantee_kib)
+  if (standing_kib < domain->config.guarantee_kib || domain->without & CAGMA_RULE_DEADBAND)
     return TRUE;
   /* Nor is a need forgotten that wavers about the deadband while memory is on its
    * way: it would be asked for again and again, and never be taken. */
   if (domain->swap_in_kib_per_s || domain->swap_out_kib_per_s || domain->waits)
     least_kib = CAGMA_GROW_SWAPPING_KIB;
   return wanted_kib >= least_kib;
+}
+
+static gboolean
+worth_wishing(const CagmaClaim *claim)
+{
+  return cagma_above(claim->wish_kib, claim->standing_kib) >=
+         cagma_max_kib(CAGMA_WISH_MIN_KIB, cagma_permille(claim->standing_kib, CAGMA_WISH_MIN_PERMILLE));
+}
+
+static void
+make_claim(const CagmaHost *host, const CagmaDomain *domain, const CagmaDecision *decision, gboolean fresh,
+           gboolean may_shrink, int64_t now_us, CagmaClaim *claim)
+{
+  const CagmaAllocator *allocator = cagma_host_allocator(host);
+
+  *claim = (CagmaClaim){
+    .standing_kib = decision->standing_kib,
+    .guarantee_kib = domain->config.guarantee_kib,
+    /* Without figures the guarantee is the only claim. */
+    .demand_kib = fresh ? decision->demand.demand_kib : domain->config.guarantee_kib,
+    .wish_kib = fresh ? decision->demand.wish_kib : domain->config.guarantee_kib,
+    .limit_kib = domain->config.limit_kib,
+    .free_kib = cagma_above(domain->free_kib, cagma_headroom(domain)),
+    .shares = domain->config.shares,
+    .may_shrink = fresh,
+    .ready = may_shrink,
+  };
+  /* Nobody is asked to give for a need too small to be served. */
+  claim->may_grow = worth_growing(domain, claim->standing_kib, claim->demand_kib) ||
+                    (allocator->wishes && worth_wishing(claim));
+  claim->may_spread = allocator->wishes && may_shrink && claim->shares &&
+                      now_us - domain->moved_us >= CAGMA_SPREAD_US && !(host->without & CAGMA_RULE_SPREAD);
 }
 
 /* Looks at one domain, and enters its claim where it has one. */
@@ -157,17 +192,23 @@ consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t 
   int64_t horizon_us = cagma_host_horizon_us(host, domain);
   CagmaDecision *decision = &plan->decisions[index];
   CagmaClaim *claim = &plan->claims[*n_claims];
+  const CagmaAllocator *allocator = cagma_host_allocator(host);
   gboolean fresh, below, may_shrink;
 
   cagma_domain_tick(domain, now_us);
+  cagma_decision_begin(decision, domain, now_us);
   decision->charge_kib = cagma_domain_charge(domain);
   decision->standing_kib = cagma_domain_standing(domain);
   if (domain->managed)
     cagma_estimate(domain, horizon_us, &decision->demand);
-  if (domain->managed && host->policy == CAGMA_POLICY_CLASSIC)
-    cagma_queue_demand(domain, &decision->demand);
-  if (!within_reach(domain, decision))
+  if (domain->managed && allocator->demand)
+    allocator->demand(domain, &decision->demand);
+  if (!within_reach(domain, decision)) {
+    if (domain->managed && !domain->settled && now_us - domain->began_us < CAGMA_STARTING_US)
+      plan->untouched_kib +=
+          cagma_above(decision->charge_kib, cagma_above(domain->rss_kib, domain->overhead_kib));
     return;
+  }
 
   fresh = cagma_domain_fresh(domain, now_us);
   below = decision->standing_kib < domain->config.guarantee_kib;
@@ -178,17 +219,7 @@ consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t 
   if (!fresh && !below)
     return;
 
-  *claim = (CagmaClaim){
-    .standing_kib = decision->standing_kib,
-    .guarantee_kib = domain->config.guarantee_kib,
-    /* Without figures the guarantee is the only claim. */
-    .demand_kib = fresh ? decision->demand.demand_kib : domain->config.guarantee_kib,
-    .shares = domain->config.shares,
-    .may_shrink = fresh,
-    .ready = may_shrink,
-  };
-  /* Nobody is asked to give for a need too small to be served. */
-  claim->may_grow = worth_growing(domain, claim->standing_kib, claim->demand_kib);
+  make_claim(host, domain, decision, fresh, may_shrink, now_us, claim);
   plan->below_kib += cagma_above(claim->guarantee_kib, claim->standing_kib);
   plan->claimants[(*n_claims)++] = index;
 }
@@ -199,16 +230,19 @@ shrink_at_most(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *c
   uint64_t spare_kib = cagma_above(claim->standing_kib, claim->demand_kib);
   uint64_t most_kib;
 
-  if (plan->fit == CAGMA_FIT_QUEUE)
+  if (plan->verdict.fit == CAGMA_FIT_QUEUE || host->without & CAGMA_RULE_SLOW_TAKE)
     return cagma_above(claim->standing_kib, claim->entitled_kib);
-  if (plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT)
+  if (plan->verdict.fit == CAGMA_FIT_SHARED || plan->verdict.fit == CAGMA_FIT_SHORT)
     most_kib = cagma_max_kib(cagma_permille(claim->standing_kib, CAGMA_TAKE_NEEDED_PERMILLE),
                              cagma_permille(spare_kib, CAGMA_TAKE_SPARE_PERMILLE));
-  else if (plan->fit == CAGMA_FIT_TAKE)
-    most_kib = cagma_permille(spare_kib, CAGMA_TAKE_SPARE_PERMILLE);
+  else if (plan->verdict.fit == CAGMA_FIT_TAKE)
+    most_kib = cagma_max_kib(cagma_permille(spare_kib, CAGMA_TAKE_SPARE_PERMILLE),
+                             cagma_min_kib(claim->free_kib, spare_kib));
   else
-    most_kib =
-        cagma_permille(spare_kib, host->surplus == CAGMA_SURPLUS_RECLAIM ? CAGMA_TAKE_IDLE_PERMILLE : 0);
+    most_kib = cagma_permille(spare_kib,
+                              host->surplus == CAGMA_SURPLUS_RECLAIM || plan->verdict.fit == CAGMA_FIT_LEVEL
+                                  ? CAGMA_TAKE_IDLE_PERMILLE
+                                  : 0);
   return cagma_max_kib(
       most_kib, cagma_min_kib(CAGMA_TAKE_MIN_KIB, cagma_above(claim->standing_kib, claim->entitled_kib)));
 }
@@ -224,7 +258,8 @@ static uint64_t
 shrink_deadband(const CagmaPlan *plan, const CagmaClaim *claim)
 {
   /* Somebody waits for it, so that even a little is worth the call. */
-  if (plan->fit == CAGMA_FIT_TAKE || plan->fit == CAGMA_FIT_QUEUE || plan->below_kib)
+  if (plan->verdict.fit == CAGMA_FIT_TAKE || plan->verdict.fit == CAGMA_FIT_LEVEL ||
+      plan->verdict.fit == CAGMA_FIT_QUEUE || plan->below_kib)
     return 0;
   return noise_of(claim);
 }
@@ -251,14 +286,14 @@ shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim,
     return to_kib;
   /* Many donors of a little each would be many calls for nothing: each gives a
    * piece worth it, and the last ones none. */
-  if (plan->fit == CAGMA_FIT_TAKE && wanted_kib > 0)
+  if (plan->verdict.fit == CAGMA_FIT_TAKE && wanted_kib > 0)
     wanted_kib = cagma_max_kib(
         wanted_kib, cagma_min_kib(CAGMA_TAKE_MIN_KIB, cagma_above(claim->standing_kib, claim->demand_kib)));
   if (plan->tops_up)
     wanted_kib = cagma_min_kib(wanted_kib, calm_spare(claim));
   /* Stops half the deadband short, lest noise call it back. But what it doesn't need
    * itself isn't kept while others are short. */
-  if (plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT)
+  if (plan->verdict.fit == CAGMA_FIT_SHARED || plan->verdict.fit == CAGMA_FIT_SHORT)
     spare_kib = cagma_min_kib(wanted_kib, cagma_above(claim->standing_kib, claim->demand_kib));
   wanted_kib = wanted_kib > deadband_kib ? wanted_kib - deadband_kib / 2 : 0;
   if (spare_kib >= CAGMA_GROW_SWAPPING_KIB)
@@ -274,11 +309,13 @@ why_shrinks(const CagmaPlan *plan, const CagmaClaim *claim, uint64_t limit_kib)
 {
   if (claim->standing_kib > limit_kib)
     return CAGMA_WHY_ABOVE_LIMIT;
-  if (plan->fit == CAGMA_FIT_QUEUE)
+  if (plan->verdict.fit == CAGMA_FIT_QUEUE)
     return CAGMA_WHY_RELEASES;
-  if (plan->fit == CAGMA_FIT_TAKE)
+  if (plan->verdict.fit == CAGMA_FIT_TAKE)
     return plan->tops_up ? CAGMA_WHY_POOL : CAGMA_WHY_GIVES;
-  return plan->fit == CAGMA_FIT_EASY ? CAGMA_WHY_RECLAIMED : CAGMA_WHY_SHARES;
+  if (plan->verdict.fit == CAGMA_FIT_LEVEL)
+    return CAGMA_WHY_LEVELS;
+  return plan->verdict.fit == CAGMA_FIT_EASY ? CAGMA_WHY_RECLAIMED : CAGMA_WHY_SHARES;
 }
 
 static void
@@ -296,7 +333,7 @@ plan_shrinks(const CagmaHost *host, CagmaPlan *plan, size_t n_claims, uint64_t m
     if (claim->standing_kib - to_kib <= CAGMA_REACHED_KIB && claim->standing_kib <= limit_kib &&
         !plan->below_kib)
       continue;
-    if (plan->fit == CAGMA_FIT_TAKE && claim->standing_kib <= limit_kib) {
+    if (plan->verdict.fit == CAGMA_FIT_TAKE && claim->standing_kib <= limit_kib) {
       if (missing_kib == 0)
         continue;
       missing_kib = cagma_above(missing_kib, claim->standing_kib - to_kib);
@@ -342,9 +379,9 @@ grant_guarantees(CagmaPlan *plan, size_t n_claims, uint64_t in_hand_kib)
     const CagmaDecision *decision = &plan->decisions[plan->claimants[i]];
     uint64_t cost_kib = cost_of(decision, cagma_min_kib(claim->guarantee_kib, claim->entitled_kib));
 
-    plan->grants[i] = (CagmaClaim){ .entitled_kib = decision->charge_kib, .shares = claim->shares };
+    plan->grants_kib[i] = decision->charge_kib;
     if (claim->may_grow)
-      plan->grants[i].entitled_kib += part_of(cost_kib, granted_kib, missing_kib);
+      plan->grants_kib[i] += part_of(cost_kib, granted_kib, missing_kib);
   }
   return in_hand_kib - granted_kib;
 }
@@ -355,20 +392,25 @@ static uint64_t
 grant_by_shares(const CagmaHost *host, CagmaPlan *plan, size_t n_claims, gboolean emergency,
                 uint64_t left_kib)
 {
-  uint64_t granted_kib = 0, shortfall_kib;
+  uint64_t granted_kib = 0;
 
   for (size_t i = 0; i < n_claims; i++) {
     const CagmaClaim *claim = &plan->claims[i];
-    CagmaClaim *grant = &plan->grants[i];
+    uint64_t has_kib = plan->grants_kib[i];
+    gboolean takes = claim->may_grow && host->domains[plan->claimants[i]]->emergency == emergency;
 
-    grant->standing_kib = grant->guarantee_kib = grant->demand_kib = grant->entitled_kib;
-    grant->may_grow = claim->may_grow && host->domains[plan->claimants[i]]->emergency == emergency;
-    if (grant->may_grow)
-      grant->demand_kib = cagma_max_kib(claim->entitled_kib, grant->standing_kib);
+    plan->vessels[i] = (CagmaVessel){
+      .base_kib = has_kib,
+      .low_kib = has_kib,
+      .high_kib = takes ? cagma_max_kib(claim->entitled_kib, has_kib) : has_kib,
+      .weight = claim->shares,
+    };
+    granted_kib += has_kib;
   }
-  cagma_allocate_shares(plan->grants, n_claims, (int64_t)left_kib, FALSE, &shortfall_kib);
+  left_kib += granted_kib;
+  granted_kib = cagma_fill(plan->vessels, n_claims, left_kib);
   for (size_t i = 0; i < n_claims; i++)
-    granted_kib += plan->grants[i].entitled_kib - plan->grants[i].standing_kib;
+    plan->grants_kib[i] = plan->vessels[i].level_kib;
   return cagma_above(left_kib, granted_kib);
 }
 
@@ -376,8 +418,8 @@ grant_by_shares(const CagmaHost *host, CagmaPlan *plan, size_t n_claims, gboolea
 static void
 grant(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
 {
-  uint64_t left_kib =
-      grant_guarantees(plan, n_claims, plan->in_hand_kib > 0 ? (uint64_t)plan->in_hand_kib : 0);
+  uint64_t left_kib = grant_guarantees(
+      plan, n_claims, plan->verdict.in_hand_kib > 0 ? (uint64_t)plan->verdict.in_hand_kib : 0);
 
   for (size_t i = 0; i < n_claims; i++) {
     if (host->domains[plan->claimants[i]]->emergency) {
@@ -385,15 +427,15 @@ grant(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
       break;
     }
   }
-  grant_by_shares(host, plan, n_claims, FALSE, cagma_above(left_kib, plan->pool_kib));
+  grant_by_shares(host, plan, n_claims, FALSE, cagma_above(left_kib, plan->verdict.pool_kib));
 }
 
 /* What it is to get in the end. The queue entitles nobody to what isn't there. */
 static uint64_t
 asked_of(const CagmaPlan *plan, const CagmaClaim *claim)
 {
-  return plan->fit == CAGMA_FIT_QUEUE ? cagma_max_kib(claim->demand_kib, claim->entitled_kib)
-                                      : claim->entitled_kib;
+  return plan->verdict.fit == CAGMA_FIT_QUEUE ? cagma_max_kib(claim->demand_kib, claim->entitled_kib)
+                                              : claim->entitled_kib;
 }
 
 static void
@@ -404,14 +446,26 @@ wait_for(CagmaDomain *domain, uint64_t waits_kib, CagmaDecision *decision)
   domain->waits = TRUE;
 }
 
+static CagmaWhy
+why_grows(const CagmaClaim *claim)
+{
+  if (claim->standing_kib < claim->guarantee_kib)
+    return CAGMA_WHY_BELOW_GUARANTEE;
+  if (claim->standing_kib < claim->demand_kib)
+    return CAGMA_WHY_SHORT;
+  return claim->standing_kib < claim->wish_kib ? CAGMA_WHY_WISHES : CAGMA_WHY_SPREAD;
+}
+
 static void
 plan_growths(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
 {
   for (size_t i = 0; i < n_claims; i++) {
     CagmaClaim *claim = &plan->claims[i];
 
-    claim->may_grow = claim->may_grow && worth_growing(host->domains[plan->claimants[i]], claim->standing_kib,
-                                                       asked_of(plan, claim));
+    claim->may_grow =
+        (claim->may_grow &&
+         worth_growing(host->domains[plan->claimants[i]], claim->standing_kib, asked_of(plan, claim))) ||
+        (claim->may_spread && claim->entitled_kib >= claim->standing_kib + CAGMA_GROW_DEADBAND_KIB);
   }
   grant(host, plan, n_claims);
 
@@ -420,8 +474,7 @@ plan_growths(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
     size_t index = plan->claimants[i];
     CagmaDomain *domain = host->domains[index];
     CagmaDecision *decision = &plan->decisions[index];
-    uint64_t to_kib = cagma_min_kib(plan->grants[i].entitled_kib, claim->entitled_kib);
-    gboolean below = claim->standing_kib < claim->guarantee_kib;
+    uint64_t to_kib = cagma_min_kib(plan->grants_kib[i], claim->entitled_kib);
 
     domain->waits = FALSE;
     if (!claim->may_grow)
@@ -434,7 +487,7 @@ plan_growths(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
     if (domain->emergency)
       say(decision, CAGMA_STATE_EMERGENCY, CAGMA_WHY_EMERGENCY);
     else
-      say(decision, CAGMA_STATE_GROWING, below ? CAGMA_WHY_BELOW_GUARANTEE : CAGMA_WHY_SHORT);
+      say(decision, CAGMA_STATE_GROWING, why_grows(claim));
     step(plan, index, to_kib);
   }
 }
@@ -453,12 +506,26 @@ say_shared(const CagmaHost *host, CagmaPlan *plan, size_t n_claims)
       continue;
     if (claim->standing_kib > host->domains[index]->config.limit_kib)
       say(decision, CAGMA_STATE_OVER, CAGMA_WHY_ABOVE_LIMIT);
-    else if (plan->in_hand_kib < 0 && claim->standing_kib > claim->entitled_kib)
+    else if (plan->verdict.in_hand_kib < 0 && claim->standing_kib > claim->entitled_kib)
       say(decision, CAGMA_STATE_OVER, CAGMA_WHY_SHARES);
-    else if ((plan->fit == CAGMA_FIT_SHARED || plan->fit == CAGMA_FIT_SHORT) &&
+    else if ((plan->verdict.fit == CAGMA_FIT_SHARED || plan->verdict.fit == CAGMA_FIT_SHORT) &&
              claim->demand_kib > claim->standing_kib)
       say(decision, host->domains[index]->emergency ? CAGMA_STATE_EMERGENCY : CAGMA_STATE_STEADY,
           CAGMA_WHY_AT_SHARE);
+  }
+}
+
+/* Where the queue is what allocates, its word is the domain's place in it. */
+static void
+note_places(const CagmaHost *host, CagmaPlan *plan)
+{
+  for (size_t i = 0; i < host->n_domains; i++) {
+    const CagmaQueuePlace *place = &host->domains[i]->queue;
+    CagmaDecision *decision = &plan->decisions[i];
+
+    decision->queue_set = place->set;
+    decision->queue_releases = place->releases;
+    decision->queue_critical_kib = place->critical_kib;
   }
 }
 
@@ -480,7 +547,7 @@ pool_to_keep(CagmaHost *host, CagmaPlan *plan, size_t n_claims, int64_t expected
   int64_t room_kib = expected_kib, pool_kib;
   gboolean needed = FALSE;
 
-  if (host->pool_kib == 0)
+  if (host->pool_kib == 0 || host->without & CAGMA_RULE_POOL)
     return 0;
   for (size_t i = 0; i < n_claims; i++) {
     const CagmaClaim *claim = &plan->claims[i];
@@ -509,13 +576,32 @@ pool_to_keep(CagmaHost *host, CagmaPlan *plan, size_t n_claims, int64_t expected
 static CagmaFit
 allocate(CagmaHost *host, CagmaPlan *plan, size_t n_claims, int64_t expected_kib, int64_t now_us)
 {
-  int64_t guarantees_kib = expected_kib + (int64_t)plan->pool_kib;
+  CagmaAllocation allocation = {
+    .claims = plan->claims,
+    .claimants = plan->claimants,
+    .n = n_claims,
+    .in_hand_kib = plan->verdict.in_hand_kib,
+    .pool_kib = plan->verdict.pool_kib,
+    .expected_kib = expected_kib,
+    .below_kib = plan->below_kib,
+    .untouched_kib = plan->untouched_kib,
+    .vessels = plan->vessels,
+    .calm = plan->verdict.coming_kib == 0,
+  };
+  CagmaFit fit = cagma_host_allocator(host)->allocate(host, &allocation, now_us);
 
-  if (host->policy == CAGMA_POLICY_CLASSIC && (int64_t)plan->below_kib <= MAX(guarantees_kib, 0))
-    return cagma_allocate_queue(host, plan->claimants, plan->claims, n_claims, plan->in_hand_kib,
-                                plan->pool_kib, expected_kib, now_us);
-  return cagma_allocate_shares(plan->claims, n_claims, expected_kib, host->surplus == CAGMA_SURPLUS_RECLAIM,
-                               &plan->shortfall_kib);
+  plan->verdict.shortfall_kib = allocation.shortfall_kib;
+  return fit;
+}
+
+/* With thousands of domains, most of a decision is waiting for their memory. */
+#define AHEAD 6
+
+static void
+fetch(const CagmaDomain *domain)
+{
+  for (size_t at = 0; at < offsetof(CagmaDomain, queue); at += 64)
+    __builtin_prefetch((const char *)domain + at);
 }
 
 void
@@ -526,15 +612,19 @@ cagma_decide(CagmaHost *host, int64_t now_us, CagmaPlan *plan)
   size_t n_claims = 0;
 
   begin(plan, host->n_domains);
-  for (size_t i = 0; i < host->n_domains; i++)
+  plan->verdict.policy = host->policy;
+  for (size_t i = 0; i < host->n_domains; i++) {
+    if (i + AHEAD < host->n_domains)
+      fetch(host->domains[i + AHEAD]);
     consider(host, i, now_us, plan, &n_claims);
+  }
 
-  plan->in_hand_kib = cagma_host_measure(host, now_us);
-  plan->coming_kib = cagma_host_coming(host, now_us);
-  expected_kib = host->measured_kib + (int64_t)plan->coming_kib;
-  plan->pool_kib = pool_to_keep(host, plan, n_claims, expected_kib, now_us);
-  expected_kib -= (int64_t)plan->pool_kib;
-  plan->fit = allocate(host, plan, n_claims, expected_kib, now_us);
+  plan->verdict.in_hand_kib = cagma_host_measure(host, now_us);
+  plan->verdict.coming_kib = cagma_host_coming(host, now_us);
+  expected_kib = host->measured_kib + (int64_t)plan->verdict.coming_kib;
+  plan->verdict.pool_kib = pool_to_keep(host, plan, n_claims, expected_kib, now_us);
+  expected_kib -= (int64_t)plan->verdict.pool_kib;
+  plan->verdict.fit = allocate(host, plan, n_claims, expected_kib, now_us);
 
   for (size_t i = 0; i < n_claims; i++)
     need_kib += cagma_above(plan->claims[i].entitled_kib, plan->claims[i].standing_kib);
@@ -543,4 +633,6 @@ cagma_decide(CagmaHost *host, int64_t now_us, CagmaPlan *plan)
                  (int64_t)need_kib > expected_kib ? (uint64_t)((int64_t)need_kib - expected_kib) : 0);
   plan_growths(host, plan, n_claims);
   say_shared(host, plan, n_claims);
+  if (cagma_policy_of(host->policy)->allocator == CAGMA_ALLOCATOR_QUEUE)
+    note_places(host, plan);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "policy/decision.h"
+#include "policy/shares.h"
 #include "policy/units.h"
 
 void
@@ -19,6 +21,7 @@ cagma_queue_demand(CagmaDomain *domain, CagmaDemand *demand)
   demand->critical_kib = place->critical_kib;
   demand->demand_kib =
       place->critical_kib ? domain->used_kib + place->critical_kib : cagma_domain_standing(domain);
+  demand->wish_kib = 0;
   cagma_demand_bound(domain, demand);
 }
 
@@ -162,13 +165,18 @@ release(CagmaHost *host, const size_t *claimants, CagmaClaim *claims, size_t n)
   return released;
 }
 
-CagmaFit
-cagma_allocate_queue(CagmaHost *host, const size_t *claimants, CagmaClaim *claims, size_t n,
-                     int64_t in_hand_kib, uint64_t pool_kib, int64_t expected_kib, int64_t now_us)
+static CagmaFit
+allocate(CagmaHost *host, CagmaAllocation *allocation, int64_t now_us)
 {
+  const size_t *claimants = allocation->claimants;
+  CagmaClaim *claims = allocation->claims;
   gboolean round = !host->queue_round_us || now_us - host->queue_round_us >= CAGMA_QUEUE_PERIOD_US;
-  uint64_t left_kib = in_hand_kib > 0 ? (uint64_t)in_hand_kib : 0;
+  uint64_t left_kib = allocation->in_hand_kib > 0 ? (uint64_t)allocation->in_hand_kib : 0;
   gboolean released = FALSE, waiting = FALSE;
+  size_t n = allocation->n;
+
+  if ((int64_t)allocation->below_kib > MAX(allocation->expected_kib + (int64_t)allocation->pool_kib, 0))
+    return cagma_allocator_shares.allocate(host, allocation, now_us);
 
   for (size_t i = 0; i < n; i++) {
     assign(host, &host->domains[claimants[i]]->queue, &claims[i], round);
@@ -180,13 +188,39 @@ cagma_allocate_queue(CagmaHost *host, const size_t *claimants, CagmaClaim *claim
   }
   if (round) {
     host->queue_round_us = now_us;
-    if (expected_kib < (int64_t)CAGMA_QUEUE_GIVE_KIB)
+    if (allocation->expected_kib < (int64_t)CAGMA_QUEUE_GIVE_KIB)
       released = release(host, claimants, claims, n);
   }
 
   left_kib = serve(host, claimants, claims, n, TRUE, left_kib);
-  serve(host, claimants, claims, n, FALSE, cagma_above(left_kib, pool_kib));
+  serve(host, claimants, claims, n, FALSE, cagma_above(left_kib, allocation->pool_kib));
   for (size_t i = 0; i < n && !waiting; i++)
     waiting = need_of(host->domains[claimants[i]], &claims[i]) > 0;
   return released || waiting ? CAGMA_FIT_QUEUE : CAGMA_FIT_EASY;
 }
+
+static void
+explain(GString *text, const CagmaDecision *decision)
+{
+  static const char *const sets[] = {
+    [CAGMA_QUEUE_NEITHER] = "it neither asks nor releases",
+    [CAGMA_QUEUE_ALLOC] = "it asks for memory",
+    [CAGMA_QUEUE_RELEASE] = "it has more than its critical amount",
+  };
+
+  if (!decision->queue_critical_kib)
+    g_string_append_printf(text, "; it has had no need to swap, so that its critical amount isn't set");
+  else
+    g_string_append_printf(
+        text, "; its critical amount is set to " CAGMA_MIB_FORMAT ", %s, released %u times",
+        cagma_mib(decision->queue_critical_kib), sets[CLAMP(decision->queue_set, 0, CAGMA_QUEUE_RELEASE)],
+        decision->queue_releases);
+}
+
+const CagmaAllocator cagma_allocator_queue = {
+  .name = "queue",
+  .demand = cagma_queue_demand,
+  .allocate = allocate,
+  .rule = "those who have waited longest are served first",
+  .explain = explain,
+};

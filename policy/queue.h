@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
-#include <stddef.h>
-
-#include "policy/host.h"
+#include "policy/allocator.h"
 
 /* The `queue` allocator: who gets what as the original CAGMA (Wu & Sun 2017,
  * Eklipsorz/CAGMA) has it, without its defects.
@@ -28,13 +25,16 @@
  *   - ALLOC is served at each decision, emergencies first, not in the order of the
  *     host's list, where the first takes all.
  *   - "Equal" is within CAGMA_REACHED_KIB: a balloon comes no nearer.
- *   - Guarantees come first, and where memory in hand doesn't meet them the planner
- *     leaves the decision to `shares`: the queue would ask only those that have a CMA.
+ *   - Guarantees come first, and where memory in hand doesn't meet them it is left to
+ *     `shares`: the queue would ask only those that have a CMA.
  *   - The plan's and the guard's rules hold as for any allocator. */
 
 #define CAGMA_QUEUE_PERIOD_US (3 * CAGMA_SECOND_US)
 #define CAGMA_QUEUE_RELEASES 10
 #define CAGMA_QUEUE_GIVE_KIB CAGMA_MIB(16)
+
+/* EASY where all have what they ask for and none releases, else QUEUE. */
+extern const CagmaAllocator cagma_allocator_queue;
 
 /* The guest's part: sets the domain's CMA where it swaps and lacks memory, and makes
  * the demand what that CMA asks for; what it stands at while there's none. Other
@@ -44,10 +44,3 @@ void cagma_queue_demand(CagmaDomain *domain, CagmaDemand *demand);
 /* One release: counts it, and returns how much, KiB; lowers the CMA where the ring says so.
  * surplus_kib: AVM − CMA. */
 uint64_t cagma_queue_release(CagmaQueuePlace *place, uint64_t surplus_kib, uint64_t available_kib);
-
-/* The host's part: sets claims[i].entitled_kib. claimants[i]: its domain's index.
- * in_hand_kib may be granted now, pool_kib of it in emergencies only; expected_kib is
- * what will be in hand beyond the pool once shrinks under way are over. EASY where all
- * have what they ask for and none releases, else QUEUE. */
-CagmaFit cagma_allocate_queue(CagmaHost *host, const size_t *claimants, CagmaClaim *claims, size_t n,
-                              int64_t in_hand_kib, uint64_t pool_kib, int64_t expected_kib, int64_t now_us);

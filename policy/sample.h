@@ -20,12 +20,17 @@ typedef enum {
   CAGMA_HAS_SWAP_USED = 1 << 9,
   CAGMA_HAS_LARGEST = 1 << 10,
   CAGMA_HAS_SWAPPING = 1 << 11,
+  CAGMA_HAS_REFAULT = 1 << 12, /* both kinds */
+  CAGMA_HAS_VCPUS = 1 << 13,
+  CAGMA_HAS_LOAD = 1 << 14, /* all three */
 } CagmaSampleFields;
 
-/* What the guest itself reports, in distinction to what its host sees of it. */
+/* What the guest itself reports of its memory, in distinction to what its host sees of it.
+ * Its load is another matter: it is asked for apart, and whoever tells it may. */
 #define CAGMA_HAS_REPORT                                                                                     \
   (CAGMA_HAS_USABLE | CAGMA_HAS_UNUSED | CAGMA_HAS_CACHES | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS |              \
-   CAGMA_HAS_STAMP | CAGMA_HAS_SWAP_USED | CAGMA_HAS_LARGEST | CAGMA_HAS_SWAPPING)
+   CAGMA_HAS_STAMP | CAGMA_HAS_SWAP_USED | CAGMA_HAS_LARGEST | CAGMA_HAS_SWAPPING | CAGMA_HAS_REFAULT |      \
+   CAGMA_HAS_VCPUS)
 
 /* Where a report comes from, the better the later in the list. */
 typedef enum {
@@ -48,9 +53,40 @@ typedef struct {
   uint64_t stamp;          /* the report's own mark; only its changing means anything. 0: never reported */
   uint64_t block_read_kib; /* counter since the domain started */
   uint64_t swap_used_kib;  /* what is swapped out now */
+  uint64_t swap_total_kib; /* with swap_used_kib: how much could be */
   uint64_t largest_kib;    /* footprint (resident and swapped) of the guest's largest process */
   uint64_t swapping_kib;   /* and of the one that swaps */
+  /* Counters since the guest booted: pages that came back soon after they were evicted,
+   * of files and of anonymous memory (workingset_refault_*; anonymous from Linux 5.9 on). */
+  uint64_t refault_file_kib;
+  uint64_t refault_anon_kib;
+  uint64_t vcpus;          /* the guest's, online */
+  uint64_t load1_permille; /* load averages of 1, 5 and 15 minutes, of the whole guest */
+  uint64_t load5_permille;
+  uint64_t load15_permille;
 } CagmaSample;
+
+#define CAGMA_REUSE_BUCKETS 64
+
+/* Reuse distances of one domain's memory, from a source that sees single pages: how much
+ * other memory was touched between two touches of a page.
+ *
+ *     a page idle for a seconds is touched → d = bytes idle for less than a
+ *     a swapped page comes back            → d = the domain's size + what was swapped out after it
+ *
+ * kib[i]: touched again at i × bucket ≤ d < (i + 1) × bucket since the source last told.
+ * What lies beyond the last bucket isn't told: no size the domain can have would have
+ * kept it. */
+typedef struct {
+  uint64_t bucket_kib;
+  uint64_t kib[CAGMA_REUSE_BUCKETS];
+} CagmaReuse;
+
+/* None yet, for a domain whose <memory> is max_kib. */
+void cagma_reuse_init(CagmaReuse *reuse, uint64_t max_kib);
+
+/* touched_kib were touched again at that distance. */
+void cagma_reuse_add(CagmaReuse *reuse, uint64_t distance_kib, uint64_t touched_kib);
 
 /* Makes the sample safe to compute with: sizes and counters at most CAGMA_MAX_KIB,
  * the actual size at most max_kib, the domain's <memory>. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <inttypes.h>
 #include <stdint.h>
 
 /* Units. Inside CAGMA a size is a uint64_t of KiB, a ratio an integer permille,
@@ -13,6 +14,15 @@
 
 #define CAGMA_MIB(n) ((uint64_t)(n)*1024)
 #define CAGMA_GIB(n) ((uint64_t)(n)*1024 * 1024)
+
+/* Sizes for people. */
+#define CAGMA_MIB_FORMAT "%" PRIu64 " MiB"
+
+static inline uint64_t
+cagma_mib(uint64_t kib)
+{
+  return (kib + 512) / 1024;
+}
 
 #define CAGMA_SECOND_US ((int64_t)1000000)
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "policy/missratio.h"
 
 void
 model_init(Model *model, size_t n, uint64_t max_kib, uint64_t budget_kib, guint32 seed)
@@ -37,6 +38,7 @@ model_init(Model *model, size_t n, uint64_t max_kib, uint64_t budget_kib, guint3
     guest->balloon_kib_per_s = CAGMA_MIB(400);
     guest->swap_kib_per_s = CAGMA_MIB(60);
     guest->report_period_us = CAGMA_SECOND_US;
+    guest->vcpus = 1;
     guest->asked_kib = max_kib;
     model_boot(model, i);
   }
@@ -58,7 +60,7 @@ model_boot(Model *model, size_t index)
 
   guest->actual_kib = guest->domain.max_kib;
   guest->resident_kib = guest->swapped_kib = guest->cached_kib = 0;
-  guest->swap_in_kib = guest->swap_out_kib = guest->major_faults = 0;
+  guest->swap_in_kib = guest->swap_out_kib = guest->major_faults = guest->refault_kib = 0;
   guest->reported_us = model->now_us;
   memset(&guest->report, 0, sizeof guest->report);
 }
@@ -147,8 +149,10 @@ fill_cache(ModelGuest *guest)
 {
   uint64_t wanted_kib = cagma_min_kib(guest->cache_kib, model_usable(guest));
 
-  if (wanted_kib > guest->cached_kib)
+  if (wanted_kib > guest->cached_kib) {
     guest->block_read_kib += wanted_kib - guest->cached_kib;
+    guest->refault_kib += (wanted_kib - guest->cached_kib) / 2;
+  }
   guest->cached_kib = wanted_kib;
   guest->touched_kib =
       cagma_max_kib(guest->touched_kib, MODEL_KERNEL_KIB + guest->resident_kib + guest->cached_kib);
@@ -190,11 +194,14 @@ static CagmaSample
 figures(Model *model, ModelGuest *guest, int64_t us)
 {
   CagmaSample said = {
-    .has = CAGMA_HAS_USABLE | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS,
+    .has = CAGMA_HAS_USABLE | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS | CAGMA_HAS_REFAULT | CAGMA_HAS_VCPUS,
     .usable_kib = said_usable(model, guest),
     .swap_in_kib = guest->swap_in_kib,
     .swap_out_kib = guest->swap_out_kib,
     .major_faults = guest->major_faults,
+    .refault_file_kib = guest->refault_kib,
+    .refault_anon_kib = guest->swap_in_kib / 2,
+    .vcpus = guest->vcpus,
   };
 
   if (guest->says == MODEL_SAYS_SHORT) {
@@ -202,10 +209,13 @@ figures(Model *model, ModelGuest *guest, int64_t us)
     guest->swap_out_kib += in_time(CAGMA_GIB(2), us);
     said.usable_kib = 0;
   } else if (guest->says == MODEL_SAYS_NONSENSE) {
-    uint64_t *fields[] = { &said.usable_kib,  &said.unused_kib,   &said.caches_kib,
-                           &said.swap_in_kib, &said.swap_out_kib, &said.major_faults };
+    uint64_t *fields[] = { &said.usable_kib,       &said.unused_kib,       &said.caches_kib,
+                           &said.swap_in_kib,      &said.swap_out_kib,     &said.major_faults,
+                           &said.refault_file_kib, &said.refault_anon_kib, &said.vcpus,
+                           &said.load1_permille,   &said.load5_permille,   &said.load15_permille };
+    const uint32_t can = (CAGMA_HAS_STAMP - 1) | CAGMA_HAS_REFAULT | CAGMA_HAS_VCPUS | CAGMA_HAS_LOAD;
 
-    said.has = g_rand_int(model->rand) & (CAGMA_HAS_STAMP - 1) & ~(uint32_t)CAGMA_HAS_RSS;
+    said.has = g_rand_int(model->rand) & can & ~(uint32_t)CAGMA_HAS_RSS;
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
       *fields[i] = nonsense(model->rand);
   }
@@ -245,6 +255,37 @@ note_report(Model *model, ModelGuest *guest, const CagmaSample *sample)
     guest->agent_us = model->now_us;
 }
 
+/* The load wanders; a guest that lies about the rest lies about it in its report. */
+static void
+speak_of_load(Model *model, ModelGuest *guest)
+{
+  CagmaSample sample = { .source = CAGMA_SAMPLE_CHANNEL, .has = CAGMA_HAS_LOAD };
+
+  guest->load_permille =
+      cagma_above(guest->load_permille + (uint64_t)g_rand_int_range(model->rand, 0, 401), 200);
+  guest->load_permille = MIN(guest->load_permille, 4000);
+  sample.load1_permille = guest->load_permille;
+  sample.load5_permille = guest->load_permille * 3 / 4;
+  sample.load15_permille = guest->load_permille / 2;
+  cagma_domain_feed(&guest->domain, &sample, model->now_us);
+}
+
+/* What a source sees of its pages: its working set all the time, its cache now and then. */
+static void
+trace(Model *model, ModelGuest *guest, int64_t us)
+{
+  CagmaReuse reuse;
+
+  cagma_reuse_init(&reuse, guest->domain.max_kib);
+  cagma_reuse_add(&reuse, g_rand_int_range(model->rand, 0, 1 << 16), guest->resident_kib);
+  cagma_reuse_add(&reuse, guest->resident_kib + guest->cached_kib / 2, in_time(guest->cached_kib / 16, us));
+  cagma_reuse_add(&reuse, guest->actual_kib + guest->swapped_kib / 2, in_time(guest->swapped_kib / 4, us));
+  if (guest->says == MODEL_SAYS_NONSENSE)
+    for (size_t i = 0; i < CAGMA_REUSE_BUCKETS; i++)
+      reuse.kib[i] = nonsense(model->rand);
+  cagma_missratio_feed(&guest->domain, &reuse, model->now_us);
+}
+
 static void
 speak(Model *model, ModelGuest *guest, int64_t us)
 {
@@ -263,6 +304,7 @@ speak(Model *model, ModelGuest *guest, int64_t us)
   if ((sample.has & CAGMA_HAS_USABLE) || (sample.has & parts) == parts)
     note_report(model, guest, &sample);
   cagma_domain_feed(&guest->domain, &sample, model->now_us);
+  speak_of_load(model, guest);
   if (!guest->presses)
     return;
   cagma_estimate(&guest->domain, cagma_host_horizon_us(&model->host, &guest->domain), &demand);
@@ -311,6 +353,8 @@ model_live(Model *model, int64_t us)
     tell(model, guest);
     if (guest->speaks && !guest->paused && guest->says != MODEL_SAYS_NOTHING)
       speak(model, guest, us);
+    if (guest->traced)
+      trace(model, guest, us);
     resident_kib += guest->told_rss_kib;
   }
   model->host.available_kib = cagma_above(model->host.total_kib, model->others_kib + resident_kib);

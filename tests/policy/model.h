@@ -39,6 +39,8 @@ typedef struct {
   ModelSays says;
   gboolean speaks;  /* through an agent as well, each time it is looked at */
   gboolean presses; /* and reports pressure each time */
+  gboolean traced;  /* a source sees which pages it touches */
+  uint64_t vcpus;
   gboolean paused;
 
   /* The guest's life. */
@@ -52,6 +54,8 @@ typedef struct {
   uint64_t swap_out_kib;
   uint64_t major_faults;
   uint64_t block_read_kib;
+  uint64_t refault_kib; /* of its page cache */
+  uint64_t load_permille;
   CagmaSample report;
   int64_t reported_us;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/guard.h"
+#include "policy/rules.h"
 
 void
 rig_init(Rig *rig, uint64_t budget_mib)
@@ -14,6 +15,7 @@ rig_init(Rig *rig, uint64_t budget_mib)
   rig->host.budget_kib = CAGMA_MIB(budget_mib);
   rig->host.period_us = CAGMA_SECOND_US;
   rig->host.domains = rig->pointers;
+  rig->host.without = CAGMA_RULE_SPREAD;
 }
 
 void

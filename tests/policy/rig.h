@@ -6,7 +6,8 @@
 
 /* A table with a few domains on it, for tests of one behaviour: the test says what
  * each guest reports, the rig passes the time. Sizes in MiB. A fixed budget, one
- * decision and one report a second. */
+ * decision and one report a second. What nobody needs isn't spread (CAGMA_RULE_SPREAD), so
+ * that sizes say what was needed, unless the test sets host.without to 0. */
 
 #define RIG_MAX 16
 

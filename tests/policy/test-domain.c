@@ -237,6 +237,54 @@ test_swap_back_is_no_more_than_is_swapped_out(Fixture *f, gconstpointer data G_G
 }
 
 static void
+test_cache_back_decays_and_is_bounded(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  f->sample->has |= CAGMA_HAS_REFAULT;
+  f->sample->refault_file_kib = CAGMA_GIB(7);
+  rig_pass(&f->rig, 1);
+  /* With the first figure there's nothing to compare. */
+  g_assert_cmpuint(f->domain->cache_back_kib, ==, 0);
+  f->sample->refault_file_kib += CAGMA_MIB(800);
+  f->sample->refault_anon_kib += CAGMA_MIB(50);
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->cache_back_kib, ==, CAGMA_MIB(800));
+  rig_pass(&f->rig, 10);
+  g_assert_cmpuint(f->domain->cache_back_kib, >=, CAGMA_MIB(396));
+  g_assert_cmpuint(f->domain->cache_back_kib, <=, CAGMA_MIB(400));
+  /* The same pages again and again: there can't be more than it has. */
+  f->sample->refault_file_kib += CAGMA_GIB(40);
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->cache_back_kib, ==, CAGMA_GIB(4));
+  f->sample->has &= ~(uint32_t)CAGMA_HAS_REFAULT;
+  rig_pass(&f->rig, 200);
+  g_assert_cmpuint(f->domain->cache_back_kib, <, CAGMA_MIB(1));
+}
+
+static void
+test_refaults_backwards_are_a_reboot(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  for (int way = 0; way < 2; way++) {
+    f->sample->has |= CAGMA_HAS_REFAULT;
+    f->sample->refault_file_kib = f->sample->refault_anon_kib = 1000;
+    rig_pass(&f->rig, 1);
+    f->sample->refault_file_kib = 2000;
+    rig_pass(&f->rig, 10);
+    g_assert_true(f->domain->settled);
+    g_assert_cmpuint(f->domain->cache_back_kib, >, 0);
+    f->sample->refault_file_kib = way ? 2000 : 1999;
+    f->sample->refault_anon_kib = way ? 999 : 1000;
+    f->sample->actual_kib = CAGMA_MIB(4096);
+    rig_pass(&f->rig, 1);
+    g_assert_false(f->domain->settled);
+    g_assert_cmpuint(f->domain->cache_back_kib, ==, 0);
+    f->sample->refault_file_kib = 0;
+    f->sample->refault_anon_kib = 0;
+    f->sample->actual_kib = CAGMA_MIB(2048);
+    rig_pass(&f->rig, 10);
+  }
+}
+
+static void
 test_consumption_counts_what_is_swapped_out_too(Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   f->sample->usable_kib = CAGMA_MIB(400);
@@ -448,6 +496,8 @@ main(int argc, char **argv)
     { "/domain/swap-back/decays", test_swap_back_decays_by_half_lives },
     { "/domain/swap-back/bounded", test_swap_back_is_no_more_than_is_swapped_out },
     { "/domain/pushed-out", test_pushed_out_decays_and_is_bounded_likewise },
+    { "/domain/cache-back", test_cache_back_decays_and_is_bounded },
+    { "/domain/restart/refaults-backwards", test_refaults_backwards_are_a_reboot },
     { "/domain/consumption", test_consumption_counts_what_is_swapped_out_too },
     { "/domain/rates", test_rates_stay_in_bounds },
     { "/domain/stuck/backoff", test_stuck_move_is_withdrawn_and_left_ever_longer },

@@ -232,6 +232,37 @@ test_wildest_figures_end_at_the_limit(void)
   g_assert_cmpuint(demand.foreseen_kib, ==, CAGMA_MIB(500));
 }
 
+/* What holds for each of them: it is bounded, stays where it is without figures, and speaks. */
+static void
+test_every_estimator(void)
+{
+  for (unsigned int kind = 0; kind < CAGMA_N_ESTIMATORS; kind++) {
+    CagmaDomain domain = domain_that_uses(1000, 1000);
+    g_autoptr(GString) text = g_string_new(NULL);
+    CagmaDemand demand;
+
+    g_assert_nonnull(cagma_estimator_to_string((CagmaEstimatorKind)kind));
+    domain.config.estimator = (CagmaEstimatorKind)kind;
+    domain.config.guarantee_kib = CAGMA_MIB(2100);
+    cagma_domain_tick(&domain, SECONDS(1));
+    cagma_estimate(&domain, SECONDS(3), &demand);
+    g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(2100));
+    g_assert_cmpuint(demand.used_kib, ==, CAGMA_MIB(1000));
+    g_assert_false(demand.blind);
+    cagma_demand_explain(text, domain.config.estimator, &demand);
+    g_assert_cmpuint(text->len, >, 0);
+    g_assert_cmpint(text->str[text->len - 1], !=, '.');
+
+    domain.has_figures = FALSE;
+    domain.config.guarantee_kib = 0;
+    cagma_estimate(&domain, SECONDS(3), &demand);
+    g_assert_true(demand.blind == (kind != CAGMA_ESTIMATOR_STATIC));
+    g_assert_cmpuint(demand.demand_kib, ==, demand.blind ? CAGMA_MIB(2000) : 0);
+  }
+  g_assert_null(cagma_estimator_of((CagmaEstimatorKind)CAGMA_N_ESTIMATORS));
+  g_assert_null(cagma_estimator_to_string((CagmaEstimatorKind)CAGMA_N_ESTIMATORS));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -245,6 +276,7 @@ main(int argc, char **argv)
   g_test_add_func("/estimator/static", test_static_demands_the_guarantee);
   g_test_add_func("/estimator/no-shares", test_without_shares_it_demands_no_more_than_it_has);
   g_test_add_func("/estimator/regain", test_what_a_hurtful_shrink_took_is_demanded_back);
+  g_test_add_func("/estimator/every", test_every_estimator);
   g_test_add_func("/estimator/wildest-figures", test_wildest_figures_end_at_the_limit);
   return g_test_run();
 }

@@ -2,12 +2,13 @@
 #include <string.h>
 
 #include "policy/explain.h"
+#include "policy/rules.h"
 #include "rig.h"
 
 static void
 assert_says(Rig *rig, size_t index, const char *reason)
 {
-  g_autofree char *said = cagma_explain_reason(&rig->host, &rig->plan, index, rig->now_us);
+  g_autofree char *said = cagma_explain_reason(&rig->plan.decisions[index]);
 
   g_assert_cmpstr(said, ==, reason);
 }
@@ -71,7 +72,7 @@ test_every_reason_has_its_sentence(void)
     g_autofree char *reason = NULL;
 
     rig.plan.decisions[0].why = (CagmaWhy)why;
-    reason = cagma_explain_reason(&rig.host, &rig.plan, 0, rig.now_us);
+    reason = cagma_explain_reason(&rig.plan.decisions[0]);
     g_assert_cmpstr(reason, !=, "unknown");
     g_assert_cmpstr(reason, !=, "");
     g_assert_false(g_str_has_suffix(reason, "."));
@@ -87,6 +88,8 @@ test_whole_explanation(void)
   g_autofree char *text = NULL;
 
   rig_init(&rig, 8192);
+  /* What it needs, and no more, is in each number. */
+  rig.host.without = CAGMA_RULE_SPREAD;
   rig_add(&rig, 4096, 1024, 10);
   rig.samples[0].swap_out_kib = CAGMA_MIB(1000);
   rig_pass(&rig, 1);
@@ -95,7 +98,7 @@ test_whole_explanation(void)
   rig.domains[0].pushed_out_kib = 0;
   rig_pass(&rig, 1);
   rig_decide(&rig);
-  text = cagma_explain(&rig.host, &rig.plan, 0, rig.now_us);
+  text = cagma_explain(&rig.plan.decisions[0], &rig.plan.verdict);
   g_assert_cmpstr(
       text, ==,
       "growing: has 10 MiB available and needs 174 MiB.\n"
@@ -115,7 +118,7 @@ test_whole_explanation(void)
 static void
 assert_explains(Rig *rig, size_t index, const char *line)
 {
-  g_autofree char *text = cagma_explain(&rig->host, &rig->plan, index, rig->now_us);
+  g_autofree char *text = cagma_explain(&rig->plan.decisions[index], &rig->plan.verdict);
 
   if (!strstr(text, line))
     g_error("\"%s\" isn't in:\n%s", line, text);
@@ -172,6 +175,77 @@ test_place_in_the_queue(void)
 }
 
 static void
+test_guard_has_the_last_word(void)
+{
+  Rig rig;
+  g_autoptr(GError) refusal = g_error_new(G_FILE_ERROR, 0, "domain 0: below the guarantee of 5 KiB");
+
+  rig_init(&rig, 8192);
+  rig_add(&rig, 4096, 1024, 10);
+  rig_pass(&rig, 3);
+  rig_decide(&rig);
+  cagma_verdict_judge(&rig.plan.verdict, NULL);
+  assert_explains(&rig, 0, "MiB.\nguard: found the plan to keep every guarantee.\n");
+  rig.plan.verdict.dry_run = TRUE;
+  assert_explains(&rig, 0, "guard: found the plan to keep every guarantee; dry run: nothing was set.\n");
+  cagma_verdict_judge(&rig.plan.verdict, refusal);
+  assert_explains(
+      &rig, 0,
+      "guard: refused the whole plan, so that nothing was moved: domain 0: below the guarantee of 5 KiB.\n");
+  rig_clear(&rig);
+}
+
+/* What is said is of the moment of the decision, whatever becomes of the domain. */
+static void
+test_decision_stands_for_itself(void)
+{
+  Rig rig;
+  g_autofree char *before = NULL;
+  g_autofree char *after = NULL;
+
+  rig_init(&rig, 2048);
+  rig_add(&rig, 4096, 1024, 0);
+  rig_add(&rig, 4096, 1024, 564)->hold = "is paused";
+  rig_pass(&rig, 3);
+  rig_decide(&rig);
+  before = cagma_explain(&rig.plan.decisions[1], &rig.plan.verdict);
+  cagma_domain_init(&rig.domains[1], 0);
+  memset(&rig.host, 0, sizeof rig.host);
+  after = cagma_explain(&rig.plan.decisions[1], &rig.plan.verdict);
+  g_assert_cmpstr(before, ==, after);
+  g_assert_nonnull(strstr(before, "held: is paused.\nfigures: the balloon leaves it 1024 MiB"));
+  rig_clear(&rig);
+}
+
+/* As much of it as there is room for, and no half of a character. */
+static void
+test_long_hold_is_cut(void)
+{
+  g_autofree char *ascii = g_strnfill(CAGMA_HOLD_BYTES + 5, 'x');
+  g_autofree char *wide = g_strdup_printf("%.*sé and more", CAGMA_HOLD_BYTES - 2, ascii);
+  const struct {
+    const char *hold;
+    size_t kept;
+  } cases[] = {
+    { "", 0 },
+    { "is paused", 9 },
+    { ascii, CAGMA_HOLD_BYTES - 1 },
+    { wide, CAGMA_HOLD_BYTES - 2 },
+  };
+  CagmaDomain domain;
+  CagmaDecision decision;
+
+  cagma_domain_init(&domain, 1);
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    memset(&decision, 0xff, sizeof decision);
+    domain.hold = cases[i].hold;
+    cagma_decision_begin(&decision, &domain, 1);
+    g_assert_cmpuint(strlen(decision.hold), ==, cases[i].kept);
+    g_assert_true(g_str_has_prefix(cases[i].hold, decision.hold));
+  }
+}
+
+static void
 test_of_an_unmanaged_domain_there_is_little_to_say(void)
 {
   Rig rig;
@@ -180,7 +254,7 @@ test_of_an_unmanaged_domain_there_is_little_to_say(void)
   rig_init(&rig, 8192);
   rig_add(&rig, 4096, 1024, 10)->managed = FALSE;
   rig_decide(&rig);
-  text = cagma_explain(&rig.host, &rig.plan, 0, rig.now_us);
+  text = cagma_explain(&rig.plan.decisions[0], &rig.plan.verdict);
   g_assert_cmpstr(text, ==, "unmanaged: no configuration for it; its whole memory is counted as taken.\n");
   rig_clear(&rig);
 }
@@ -196,6 +270,9 @@ main(int argc, char **argv)
   g_test_add_func("/explain/whole", test_whole_explanation);
   g_test_add_func("/explain/footprint", test_footprint_and_where_it_is_from);
   g_test_add_func("/explain/queue", test_place_in_the_queue);
+  g_test_add_func("/explain/guard", test_guard_has_the_last_word);
+  g_test_add_func("/explain/self-contained", test_decision_stands_for_itself);
+  g_test_add_func("/explain/long-hold", test_long_hold_is_cut);
   g_test_add_func("/explain/unmanaged", test_of_an_unmanaged_domain_there_is_little_to_say);
   return g_test_run();
 }

@@ -88,7 +88,7 @@ static void
 claim_much_in_hand(Rig *rig)
 {
   reserve_all_but_500(rig);
-  rig->plan.in_hand_kib = (int64_t)CAGMA_GIB(100);
+  rig->plan.verdict.in_hand_kib = (int64_t)CAGMA_GIB(100);
 }
 
 static void

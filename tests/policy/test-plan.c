@@ -16,7 +16,7 @@ test_growth_from_memory_in_hand(void)
   g_assert_cmpuint(rig_target_mib(&rig, 0), ==, 1078);
   g_assert_cmpint(rig_why(&rig, 0), ==, CAGMA_WHY_SHORT);
   g_assert_cmpint(rig.plan.decisions[0].state, ==, CAGMA_STATE_GROWING);
-  g_assert_cmpint(rig.plan.in_hand_kib, ==, CAGMA_MIB(3072));
+  g_assert_cmpint(rig.plan.verdict.in_hand_kib, ==, CAGMA_MIB(3072));
   rig_clear(&rig);
 }
 
@@ -266,7 +266,7 @@ test_last_bit_of_a_guarantee_is_taken_from_who_has_a_bit_too_much(void)
   rig.domains[1].config.guarantee_kib = CAGMA_MIB(1000);
   rig_pass(&rig, 3);
   rig_decide(&rig);
-  g_assert_cmpint(rig.plan.fit, ==, CAGMA_FIT_SHARED);
+  g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_SHARED);
   g_assert_cmpuint(rig_target_mib(&rig, 1), >=, 1000);
   g_assert_cmpuint(rig_target_mib(&rig, 1), <=, 1014);
   rig_clear(&rig);
@@ -366,8 +366,8 @@ test_debt_is_paid_by_shrinking_only(void)
   rig_add(&rig, 4096, 2048, 10);
   rig_pass(&rig, 3);
   rig_decide(&rig);
-  g_assert_cmpint(rig.plan.in_hand_kib, ==, -(int64_t)CAGMA_MIB(2048));
-  g_assert_cmpint(rig.plan.fit, ==, CAGMA_FIT_SHARED);
+  g_assert_cmpint(rig.plan.verdict.in_hand_kib, ==, -(int64_t)CAGMA_MIB(2048));
+  g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_SHARED);
   /* An eighth at once, since they need it themselves. */
   g_assert_cmpuint(rig_target_mib(&rig, 0), ==, 2048 - 256);
   g_assert_cmpuint(rig_target_mib(&rig, 1), ==, 2048 - 256);
@@ -386,8 +386,8 @@ test_guarantees_that_do_not_fit(void)
     rig.domains[i].config.guarantee_kib = CAGMA_MIB(1500);
   rig_pass(&rig, 3);
   rig_decide(&rig);
-  g_assert_cmpint(rig.plan.fit, ==, CAGMA_FIT_SHORT);
-  g_assert_cmpuint(rig.plan.shortfall_kib, ==, CAGMA_MIB(952));
+  g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_SHORT);
+  g_assert_cmpuint(rig.plan.verdict.shortfall_kib, ==, CAGMA_MIB(952));
   g_assert_cmpuint(rig.plan.below_kib, ==, CAGMA_MIB(952));
   g_assert_cmpuint(rig.plan.n_steps, ==, 0);
   rig_clear(&rig);
@@ -406,7 +406,7 @@ test_small_need_is_served_beside_a_great_one(void)
   rig.domains[0].config.headroom_kib = CAGMA_MIB(2000);
   rig_pass(&rig, 3);
   rig_decide(&rig);
-  g_assert_cmpint(rig.plan.fit, ==, CAGMA_FIT_TAKE);
+  g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_TAKE);
   g_assert_cmpuint(rig_target_mib(&rig, 1), ==, 532);
   /* Less the last KiB or two, which aren't worth sharing out. */
   g_assert_cmpuint(rig_target_mib(&rig, 0), ==, 1024 + 79);
@@ -481,7 +481,7 @@ test_shrink_stops_short_of_what_noise_would_call_back(void)
   rig_add(&rig, 4096, 984, 0);
   rig_pass(&rig, 3);
   rig_decide(&rig);
-  g_assert_cmpint(rig.plan.fit, ==, CAGMA_FIT_SHARED);
+  g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_SHARED);
   g_assert_cmpuint(rig_target_mib(&rig, 0), ==, 1039);
   rig_clear(&rig);
 }

@@ -59,7 +59,7 @@ test_who_gets_what(void)
     if (cases[i].emergency)
       g_assert_true(rig_press(&rig, 0));
     rig_decide(&rig);
-    g_assert_cmpuint(rig.plan.pool_kib / 1024, ==, cases[i].pool);
+    g_assert_cmpuint(rig.plan.verdict.pool_kib / 1024, ==, cases[i].pool);
     g_assert_cmpuint(target_mib(&rig, 0), ==, cases[i].target);
     g_assert_cmpuint(target_mib(&rig, 1), ==, cases[i].donor);
     rig_clear(&rig);
@@ -120,7 +120,7 @@ test_once_begun_it_is_filled_up(void)
     rig_obey(&rig);
     rig_pass(&rig, 3);
   }
-  g_assert_cmpint(rig.plan.in_hand_kib, ==, CAGMA_MIB(200));
+  g_assert_cmpint(rig.plan.verdict.in_hand_kib, ==, CAGMA_MIB(200));
   rig_clear(&rig);
 }
 
@@ -166,7 +166,7 @@ test_calm_although_it_cannot_be_filled(gconstpointer data)
   Model model;
 
   model_init(&model, 6, CAGMA_GIB(4), CAGMA_GIB(6) + CAGMA_MIB(40), 7);
-  model.host.policy = (CagmaPolicy)GPOINTER_TO_INT(data);
+  model.host.policy = (CagmaPolicyKind)GPOINTER_TO_INT(data);
   model.host.pool_kib = CAGMA_MIB(400);
   for (size_t i = 0; i < model.n; i++) {
     model_place(&model, i, CAGMA_GIB(1), CAGMA_MIB(830));
@@ -176,7 +176,7 @@ test_calm_although_it_cannot_be_filled(gconstpointer data)
   for (int second = 0; second < 5; second++)
     model_live(&model, CAGMA_SECOND_US);
   model_run(&model, 600);
-  g_assert_cmpint(model.plan.in_hand_kib, <, CAGMA_MIB(200));
+  g_assert_cmpint(model.plan.verdict.in_hand_kib, <, CAGMA_MIB(200));
   g_assert_cmpuint(model_reversals(&model), ==, 0);
   g_assert_cmpuint(model_steps(&model), <=, 3 * model.n);
   model_clear(&model);
@@ -206,7 +206,7 @@ test_pool_is_there_for_the_next(void)
     g_assert_cmpuint(model.guests[i].called_kib, >=, before_kib + CAGMA_MIB(100));
     model_run(&model, 60);
     g_assert_cmpuint(model_usable(&model.guests[i]), >, 0);
-    g_assert_cmpint(model.plan.in_hand_kib, >=, CAGMA_MIB(150));
+    g_assert_cmpint(model.plan.verdict.in_hand_kib, >=, CAGMA_MIB(150));
   }
   model_clear(&model);
 }

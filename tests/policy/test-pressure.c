@@ -18,7 +18,7 @@ target_mib(const Rig *rig, size_t index)
 static void
 assert_says(Rig *rig, size_t index, const char *reason)
 {
-  g_autofree char *said = cagma_explain_reason(&rig->host, &rig->plan, index, rig->now_us);
+  g_autofree char *said = cagma_explain_reason(&rig->plan.decisions[index]);
 
   g_assert_cmpstr(said, ==, reason);
 }
@@ -176,7 +176,7 @@ test_emergency_is_served_before_others(void)
   rig_pass(&rig, 3);
   g_assert_cmpint(press(&rig, 1, 0), ==, 1);
   rig_decide(&rig);
-  g_assert_cmpint(rig.plan.fit, ==, CAGMA_FIT_TAKE);
+  g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_TAKE);
   g_assert_cmpuint(target_mib(&rig, 0), ==, 1024 + 40);
   g_assert_cmpuint(target_mib(&rig, 1), ==, 0);
   rig_clear(&rig);
@@ -332,7 +332,7 @@ test_reboot_does_not_make_a_wolf_a_lamb(void)
 static void
 test_hostile_streams(gconstpointer data)
 {
-  const CagmaPolicy policy = (CagmaPolicy)GPOINTER_TO_INT(data);
+  const CagmaPolicyKind policy = (CagmaPolicyKind)GPOINTER_TO_INT(data);
   uint64_t steps = 0;
 
   for (guint32 seed = 1; seed <= 20; seed++) {

@@ -34,7 +34,8 @@ configure(Model *model, CagmaDomain *domain)
   config->rate_permille = (uint32_t)draw(model, 3000) + 100;
   config->source = (CagmaCriticalSource)draw(model, CAGMA_SOURCE_SWAPPING + 1);
   config->emergency = draw(model, 5) != 0;
-  config->estimator = draw(model, 10) ? CAGMA_ESTIMATOR_CRITICAL : CAGMA_ESTIMATOR_STATIC;
+  config->estimator = draw(model, 2) ? cagma_policy_of(model->host.policy)->estimator
+                                     : (CagmaEstimatorKind)draw(model, CAGMA_N_ESTIMATORS);
   config->mode = draw(model, 10) ? CAGMA_MODE_ENFORCE : CAGMA_MODE_OBSERVE;
   domain->managed = draw(model, 15) != 0;
 }
@@ -55,7 +56,7 @@ invent(Model *model, guint32 seed)
   model->others_kib = draw_kib(model, 0, CAGMA_MIB(512));
   model->host.reserve_kib = draw_kib(model, 0, CAGMA_MIB(512));
   model->host.pool_kib = draw(model, 3) ? draw_kib(model, 0, model->host.budget_kib / 10) : 0;
-  model->host.policy = draw(model, 2) ? CAGMA_POLICY_CLASSIC : CAGMA_POLICY_CAGMA;
+  model->host.policy = (CagmaPolicyKind)draw(model, CAGMA_N_POLICIES);
   model->host.surplus = draw(model, 2) ? CAGMA_SURPLUS_RECLAIM : CAGMA_SURPLUS_LEAVE;
 
   for (size_t i = 0; i < n; i++) {
@@ -70,6 +71,8 @@ invent(Model *model, guint32 seed)
     guest->domain.report_period_us = guest->report_period_us;
     guest->speaks = draw(model, 2) != 0;
     guest->presses = draw(model, 3) == 0;
+    guest->traced = draw(model, 2) != 0;
+    guest->vcpus = (uint64_t)draw(model, 4);
     if (draw(model, 2))
       model_place(model, i, draw_kib(model, CAGMA_MIB(64), max_kib), guest->working_kib / 4);
   }
@@ -82,7 +85,7 @@ befall(Model *model, size_t index)
   ModelGuest *guest = &model->guests[index];
   CagmaDomain *domain = &guest->domain;
 
-  switch (draw(model, 15)) {
+  switch (draw(model, 17)) {
   case 0:
     guest->working_kib = draw_kib(model, 0, domain->max_kib);
     break;
@@ -130,6 +133,12 @@ befall(Model *model, size_t index)
     cagma_domain_source_lost(domain, CAGMA_SAMPLE_CHANNEL);
     guest->told_ever = guest->told_ever && !guest->told_by_agent;
     guest->told_by_agent = FALSE;
+    break;
+  case 14: /* who sees its pages comes or goes */
+    guest->traced = !guest->traced;
+    break;
+  case 15: /* another policy, after a restart of the daemon */
+    model->host.policy = (CagmaPolicyKind)draw(model, CAGMA_N_POLICIES);
     break;
   default: /* the host's own needs, or its budget */
     model->others_kib = draw_kib(model, 0, CAGMA_GIB(2));

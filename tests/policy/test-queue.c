@@ -125,7 +125,7 @@ test_alloc_is_served_from_memory_in_hand(void)
   rig_pass(&rig, 1);
   rig_decide(&rig);
   g_assert_cmpuint(target_mib(&rig, 0), ==, 1024 + 1100 - 24);
-  g_assert_cmpint(rig.plan.fit, ==, CAGMA_FIT_EASY);
+  g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_EASY);
   rig_clear(&rig);
 }
 

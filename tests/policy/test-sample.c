@@ -16,6 +16,12 @@ test_clamp_bounds_every_figure(void)
     .rss_kib = UINT64_MAX,
     .block_read_kib = UINT64_MAX,
     .stamp = UINT64_MAX,
+    .refault_file_kib = UINT64_MAX,
+    .refault_anon_kib = UINT64_MAX,
+    .vcpus = UINT64_MAX,
+    .load1_permille = UINT64_MAX,
+    .load5_permille = UINT64_MAX,
+    .load15_permille = UINT64_MAX,
   };
 
   cagma_sample_clamp(&sample, CAGMA_GIB(4));
@@ -29,6 +35,12 @@ test_clamp_bounds_every_figure(void)
   g_assert_cmpuint(sample.rss_kib, ==, CAGMA_MAX_KIB);
   g_assert_cmpuint(sample.block_read_kib, ==, CAGMA_MAX_KIB);
   g_assert_cmpuint(sample.stamp, ==, UINT64_MAX);
+  g_assert_cmpuint(sample.refault_file_kib, ==, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.refault_anon_kib, ==, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.vcpus, ==, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.load1_permille, ==, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.load5_permille, ==, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.load15_permille, ==, CAGMA_MAX_KIB);
 }
 
 static void
@@ -82,6 +94,34 @@ test_available(void)
   }
 }
 
+static void
+test_reuse(void)
+{
+  CagmaReuse reuse;
+
+  /* Whole KiB a bucket, and all of the memory covered. */
+  cagma_reuse_init(&reuse, 6401);
+  g_assert_cmpuint(reuse.bucket_kib, ==, 101);
+  cagma_reuse_init(&reuse, 6400);
+  g_assert_cmpuint(reuse.bucket_kib, ==, 100);
+  cagma_reuse_add(&reuse, 0, 1);
+  cagma_reuse_add(&reuse, 99, 2);
+  cagma_reuse_add(&reuse, 100, 4);
+  cagma_reuse_add(&reuse, 6399, 8);
+  cagma_reuse_add(&reuse, 6400, 16);
+  cagma_reuse_add(&reuse, UINT64_MAX, 16);
+  g_assert_cmpuint(reuse.kib[0], ==, 3);
+  g_assert_cmpuint(reuse.kib[1], ==, 4);
+  g_assert_cmpuint(reuse.kib[63], ==, 8);
+  cagma_reuse_add(&reuse, 0, UINT64_MAX);
+  cagma_reuse_add(&reuse, 0, UINT64_MAX);
+  g_assert_cmpuint(reuse.kib[0], ==, CAGMA_MAX_KIB);
+
+  cagma_reuse_init(&reuse, 0);
+  cagma_reuse_add(&reuse, 0, 1);
+  g_assert_cmpuint(reuse.kib[0], ==, 1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -89,5 +129,6 @@ main(int argc, char **argv)
   g_test_add_func("/sample/clamp/bounds", test_clamp_bounds_every_figure);
   g_test_add_func("/sample/clamp/sound", test_clamp_leaves_sound_figures_alone);
   g_test_add_func("/sample/available", test_available);
+  g_test_add_func("/sample/reuse", test_reuse);
   return g_test_run();
 }

@@ -297,6 +297,56 @@ test_forgetting_is_a_matter_of_time(Fixture *f, gconstpointer data G_GNUC_UNUSED
   g_assert_cmpuint(f->domain->consumption_kib_per_s, <, CAGMA_MIB(103));
 }
 
+/* As with all counters: those of two sources aren't compared, nor do they make a reboot. */
+static void
+test_refaults_of_two_sources(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  CagmaSample sample;
+
+  f->balloon->has |= CAGMA_HAS_REFAULT;
+  f->balloon->refault_file_kib = CAGMA_MIB(100);
+  rig_pass(&f->rig, 2);
+  for (int turn = 0; turn < 2; turn++) {
+    sample = rig_channel(&f->rig, 0);
+    sample.refault_file_kib = turn ? CAGMA_MIB(900) : CAGMA_MIB(10);
+    cagma_domain_feed(f->domain, &sample, f->rig.now_us);
+    g_assert_cmpint(f->domain->source, ==, CAGMA_SAMPLE_CHANNEL);
+    g_assert_true(f->domain->settled);
+    g_assert_cmpuint(f->domain->cache_back_kib, ==, 0);
+    cagma_domain_source_lost(f->domain, CAGMA_SAMPLE_CHANNEL);
+    rig_pass(&f->rig, 3);
+    g_assert_cmpint(f->domain->source, ==, CAGMA_SAMPLE_BALLOON);
+    g_assert_true(f->domain->settled);
+    g_assert_cmpuint(f->domain->cache_back_kib, ==, 0);
+  }
+}
+
+/* Loads say nothing of memory: whoever tells them, the source of figures stays. */
+static void
+test_loads_come_from_anybody(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  CagmaSample load = { .source = CAGMA_SAMPLE_AGENT, .has = CAGMA_HAS_LOAD, .load1_permille = 1500 };
+
+  f->domain->config.estimator = CAGMA_ESTIMATOR_LOADAVG;
+  speak(f, 300);
+  cagma_domain_feed(f->domain, &load, f->rig.now_us);
+  g_assert_cmpuint(f->domain->loadavg.load1_permille, ==, 1500);
+  assert_available(f, CAGMA_SAMPLE_CHANNEL, 300);
+  load.source = CAGMA_SAMPLE_CHANNEL;
+  load.load1_permille = 2500;
+  cagma_domain_source_lost(f->domain, CAGMA_SAMPLE_CHANNEL);
+  rig_pass(&f->rig, 3);
+  cagma_domain_feed(f->domain, &load, f->rig.now_us);
+  g_assert_cmpuint(f->domain->loadavg.load1_permille, ==, 2500);
+  assert_available(f, CAGMA_SAMPLE_BALLOON, 500);
+
+  /* Nobody else's estimator is bothered with them. */
+  f->domain->config.estimator = CAGMA_ESTIMATOR_CRITICAL;
+  load.load1_permille = 7;
+  cagma_domain_feed(f->domain, &load, f->rig.now_us);
+  g_assert_cmpuint(f->domain->loadavg.load1_permille, ==, 2500);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -316,6 +366,8 @@ main(int argc, char **argv)
     { "/source/host-s-view", test_size_and_resident_memory_count_whoever_speaks },
     { "/source/moving", test_agent_tells_no_figures_of_a_moving_balloon },
     { "/source/swap-used", test_agent_s_swap_used_is_believed },
+    { "/source/refaults", test_refaults_of_two_sources },
+    { "/source/loads", test_loads_come_from_anybody },
     { "/source/forgetting", test_forgetting_is_a_matter_of_time },
   };
 

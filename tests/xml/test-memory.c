@@ -248,7 +248,7 @@ random_config(const CagmaConfig *defaults)
   if (config.given & CAGMA_GIVEN_MODE)
     config.mode = (CagmaMode)g_test_rand_int_range(0, CAGMA_MODE_ENFORCE + 1);
   if (config.given & CAGMA_GIVEN_ESTIMATOR)
-    config.estimator = (CagmaEstimatorKind)g_test_rand_int_range(0, CAGMA_ESTIMATOR_STATIC + 1);
+    config.estimator = (CagmaEstimatorKind)g_test_rand_int_range(0, CAGMA_N_ESTIMATORS);
   if (config.given & CAGMA_GIVEN_GUARANTEE)
     config.guarantee_kib = (uint64_t)g_test_rand_int_range(0, G_MAXINT32);
   if (config.given & CAGMA_GIVEN_LIMIT)
