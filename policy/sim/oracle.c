@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/sim/oracle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/sim/world.h"
+
+#define STEP_US CAGMA_SECOND_US
+
+/* What all guests will touch: a figure for each part and second. */
+typedef struct {
+  const CagmaScenario *scenario;
+  size_t n_guests, n_times;
+  const CagmaSimGuest **specs;
+  double *watermarks_kib;
+  float *sizes_kib; /* [(guest × CAGMA_SIM_PARTS_MAX + part) × n_times + time] */
+  float *sweeps_s;  /* 0: not touched */
+} Future;
+
+/* What one plan does differently from another. */
+typedef struct {
+  unsigned ahead_s;
+  unsigned margin_permille; /* on top of each part */
+  gboolean still;           /* one size for all times */
+  double *counts;           /* how much each guest does */
+} Way;
+
+typedef struct {
+  double value; /* of a KiB */
+  double kib;
+  size_t guest;
+  gboolean whole; /* all or nothing */
+} Item;
+
+static Future *
+future_new(const CagmaScenario *scenario)
+{
+  Future *future = g_new0(Future, 1);
+  size_t n = cagma_scenario_count(scenario), guest = 0;
+
+  future->scenario = scenario;
+  future->n_guests = n;
+  future->n_times = (size_t)(scenario->duration_us / STEP_US) + 1;
+  future->specs = g_new0(const CagmaSimGuest *, n);
+  future->watermarks_kib = g_new0(double, n);
+  future->sizes_kib = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
+  future->sweeps_s = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
+  for (size_t e = 0; e < scenario->n_guests; e++) {
+    for (uint32_t k = 0; k < scenario->guests[e].count; k++, guest++) {
+      CagmaBody body;
+
+      future->specs[guest] = &scenario->guests[e];
+      cagma_body_init(&body, &scenario->guests[e], cagma_sim_guest_seed(scenario, guest));
+      future->watermarks_kib[guest] = body.watermark_kib;
+      for (size_t p = 0; p < body.n_parts; p++) {
+        float *sizes_kib = &future->sizes_kib[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
+        float *sweeps_s = &future->sweeps_s[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
+
+        for (size_t t = 0; t < future->n_times; t++) {
+          cagma_course_go(&body.parts[p].course, (int64_t)t * STEP_US);
+          sizes_kib[t] = (float)body.parts[p].course.size_kib;
+          sweeps_s[t] = (float)body.parts[p].course.sweep_us / 1e6f;
+        }
+      }
+    }
+  }
+  return future;
+}
+
+static void
+future_free(Future *future)
+{
+  g_free(future->specs);
+  g_free(future->watermarks_kib);
+  g_free(future->sizes_kib);
+  g_free(future->sweeps_s);
+  g_free(future);
+}
+
+static gboolean
+is_there(const CagmaSimGuest *spec, int64_t at_us)
+{
+  return at_us >= spec->arrives_us && (!spec->leaves_us || at_us < spec->leaves_us);
+}
+
+/* The disk's time for a KiB that is missing once. */
+static double
+cost_of(const CagmaSimDisk *disk, const CagmaPart *part)
+{
+  double read_kib = cagma_disk_read_kib(disk, part->kind, part->access);
+  double cost_s = cagma_disk_time_s(disk, read_kib) / read_kib;
+
+  if (part->kind == CAGMA_PART_ANON)
+    cost_s += cagma_disk_time_s(disk, (double)disk->swap_write_kib) / (double)disk->swap_write_kib;
+  return cost_s;
+}
+
+/* A part as it will be within what the plan looks ahead. */
+static Item
+foresee(const Future *future, const Way *way, size_t guest, size_t p, size_t time)
+{
+  const CagmaPart *part = &future->specs[guest]->parts[p];
+  const float *sizes_kib = &future->sizes_kib[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
+  const float *sweeps_s = &future->sweeps_s[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
+  size_t from = way->still ? 0 : time,
+         to = way->still ? future->n_times - 1 : MIN(time + way->ahead_s, future->n_times - 1);
+  Item item = { .guest = guest, .whole = part->access == CAGMA_ACCESS_CYCLIC };
+  double rate = 0;
+
+  for (size_t t = from; t <= to; t++) {
+    double size_kib = sizes_kib[t];
+
+    item.kib = way->still ? item.kib + size_kib / (double)(to + 1) : MAX(item.kib, size_kib);
+    if (sweeps_s[t] > 0)
+      rate = MAX(rate, 1 / (double)sweeps_s[t]);
+  }
+  item.kib *= 1 + way->margin_permille / 1000.0;
+  /* What isn't touched again costs once, when it is pushed out. */
+  item.value = MAX(rate, 1e-4) * cost_of(&future->scenario->disk, part) * way->counts[guest] /
+               future->specs[guest]->vcpus;
+  return item;
+}
+
+static int
+by_value(gconstpointer a, gconstpointer b)
+{
+  double x = ((const Item *)a)->value, y = ((const Item *)b)->value;
+
+  return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static double
+most_of(const Future *future, size_t guest)
+{
+  const CagmaSimGuest *spec = future->specs[guest];
+
+  return (double)(spec->driver ? spec->config.limit_kib : spec->memory_kib);
+}
+
+/* What's left over is spread by halves of the room that each has, lest one guest get all. */
+static void
+spread(const Future *future, double *given_kib, size_t time, double left_kib)
+{
+  double room_kib = 0;
+
+  for (size_t i = 0; i < future->n_guests; i++) {
+    if (is_there(future->specs[i], (int64_t)time * STEP_US))
+      room_kib += MAX(most_of(future, i) - given_kib[i], 0);
+  }
+  if (room_kib <= 0 || left_kib <= 0)
+    return;
+  for (size_t i = 0; i < future->n_guests; i++) {
+    if (is_there(future->specs[i], (int64_t)time * STEP_US))
+      given_kib[i] += MAX(most_of(future, i) - given_kib[i], 0) * MIN(left_kib / room_kib, 1);
+  }
+}
+
+static void
+plan_time(const Future *future, const Way *way, size_t time, Item *items, double *given_kib)
+{
+  const CagmaScenario *scenario = future->scenario;
+  double left_kib = (double)(scenario->memory_kib - scenario->reserve_kib);
+  size_t n_items = 0;
+
+  for (size_t i = 0; i < future->n_guests; i++) {
+    const CagmaSimGuest *spec = future->specs[i];
+
+    given_kib[i] = 0;
+    if (!is_there(spec, (int64_t)time * STEP_US))
+      continue;
+    given_kib[i] = (double)spec->kernel_kib + future->watermarks_kib[i];
+    for (size_t p = 0; p < spec->n_parts; p++)
+      items[n_items++] = foresee(future, way, i, p, time);
+  }
+  qsort(items, n_items, sizeof *items, by_value);
+
+  /* Guarantees first: what a guest's parts take comes out of its guarantee before it costs. */
+  for (size_t i = 0; i < future->n_guests; i++) {
+    const CagmaSimGuest *spec = future->specs[i];
+
+    if (is_there(spec, (int64_t)time * STEP_US))
+      left_kib -= MAX(given_kib[i], (double)(spec->driver ? spec->config.guarantee_kib : spec->memory_kib));
+  }
+  for (size_t k = 0; k < n_items; k++) {
+    size_t i = items[k].guest;
+    const CagmaSimGuest *spec = future->specs[i];
+    double paid_kib = (double)(spec->driver ? spec->config.guarantee_kib : spec->memory_kib);
+    double kib = MIN(items[k].kib, MAX(most_of(future, i) - given_kib[i], 0));
+    double costs_kib = MAX(given_kib[i] + kib - MAX(paid_kib, given_kib[i]), 0);
+
+    if (costs_kib > left_kib) {
+      if (items[k].whole)
+        continue;
+      kib -= costs_kib - MAX(left_kib, 0);
+      costs_kib = MAX(left_kib, 0);
+    }
+    given_kib[i] += MAX(kib, 0);
+    left_kib -= costs_kib;
+  }
+  for (size_t i = 0; i < future->n_guests; i++) {
+    const CagmaSimGuest *spec = future->specs[i];
+
+    if (is_there(spec, (int64_t)time * STEP_US))
+      given_kib[i] =
+          MAX(given_kib[i], (double)(spec->driver ? spec->config.guarantee_kib : spec->memory_kib));
+  }
+  spread(future, given_kib, time, left_kib);
+}
+
+static CagmaSchedule *
+plan(const Future *future, const Way *way)
+{
+  CagmaSchedule *schedule = g_new0(CagmaSchedule, 1);
+  g_autofree Item *items = g_new(Item, future->n_guests * CAGMA_SIM_PARTS_MAX + 1);
+  g_autofree double *given_kib = g_new(double, future->n_guests);
+
+  schedule->interval_us = STEP_US;
+  schedule->n_guests = future->n_guests;
+  schedule->n_times = future->n_times;
+  schedule->targets_kib = g_new0(uint64_t, future->n_guests * future->n_times);
+  for (size_t t = 0; t < future->n_times; t++) {
+    plan_time(future, way, t, items, given_kib);
+    for (size_t i = 0; i < future->n_guests; i++)
+      schedule->targets_kib[t * future->n_guests + i] = (uint64_t)given_kib[i];
+  }
+  return schedule;
+}
+
+void
+cagma_schedule_free(CagmaSchedule *schedule)
+{
+  if (!schedule)
+    return;
+  g_free(schedule->targets_kib);
+  g_free(schedule);
+}
+
+typedef struct {
+  const Future *future;
+  unsigned runs_left;
+  double stall_s;
+  CagmaSchedule *best;
+  Way way; /* the best one's; counts its own */
+} Search;
+
+/* Tries a way; TRUE where it is better than all before. */
+static gboolean
+try_way(Search *search, const Way *way)
+{
+  CagmaSchedule *schedule;
+  CagmaSimResult result;
+  double stall_s;
+
+  if (search->runs_left == 0)
+    return FALSE;
+  search->runs_left--;
+  schedule = plan(search->future, way);
+  cagma_sim_run(search->future->scenario, &(CagmaContestant){ .schedule = schedule }, NULL, &result);
+  stall_s = result.total.stall_s;
+  cagma_sim_result_clear(&result);
+  if (search->best && stall_s >= search->stall_s) {
+    cagma_schedule_free(schedule);
+    return FALSE;
+  }
+  cagma_schedule_free(search->best);
+  search->best = schedule;
+  search->stall_s = stall_s;
+  search->way.ahead_s = way->ahead_s;
+  search->way.margin_permille = way->margin_permille;
+  search->way.still = way->still;
+  if (search->way.counts != way->counts)
+    memcpy(search->way.counts, way->counts, search->future->n_guests * sizeof *way->counts);
+  return TRUE;
+}
+
+/* One guest after the other counts for more, or for less, as long as it helps. */
+static void
+climb(Search *search, double *counts)
+{
+  static const double factors[] = { 0.02, 4, 0.25 };
+  CagmaRandom random = cagma_random_stream(search->future->scenario->seed, 4711);
+  size_t n = search->future->n_guests;
+
+  for (unsigned fruitless = 0; search->runs_left > 0 && fruitless < 3 * n; fruitless++) {
+    size_t guest = cagma_random_next(&random) % n;
+    Way way = search->way;
+
+    memcpy(counts, search->way.counts, n * sizeof *counts);
+    counts[guest] *= factors[cagma_random_next(&random) % G_N_ELEMENTS(factors)];
+    way.counts = counts;
+    if (try_way(search, &way))
+      fruitless = 0;
+  }
+}
+
+CagmaSchedule *
+cagma_oracle_search(const CagmaScenario *scenario, unsigned runs)
+{
+  static const unsigned aheads_s[] = { 2, 5, 12, 30, 90 };
+  static const unsigned margins[] = { 20, 80 };
+  Future *future = future_new(scenario);
+  g_autofree double *best_counts = g_new(double, future->n_guests + 1);
+  g_autofree double *counts = g_new(double, future->n_guests + 1);
+  Search search = { .future = future, .runs_left = runs, .way.counts = best_counts };
+
+  for (size_t i = 0; i < future->n_guests; i++)
+    best_counts[i] = counts[i] = 1;
+  for (size_t m = 0; m < G_N_ELEMENTS(margins); m++) {
+    for (size_t a = 0; a < G_N_ELEMENTS(aheads_s); a++)
+      try_way(&search, &(Way){ .ahead_s = aheads_s[a], .margin_permille = margins[m], .counts = counts });
+  }
+  try_way(&search, &(Way){ .still = TRUE, .counts = counts });
+  climb(&search, counts);
+  future_free(future);
+  return search.best;
+}

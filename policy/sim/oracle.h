@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "policy/sim/schedule.h"
+#include "policy/sim/sim.h"
+
+/* The oracle: the best that a search finds, knowing what every guest will touch and when.
+ *
+ * A plan gives memory second by second to the parts in the order of what a KiB that is missing
+ * costs the disk: touches a second, times the time to read it back (and to write out another in
+ * its place); a cycle all or nothing. It looks ahead, so that memory is there before a part
+ * grows. Guarantees and limits hold. What nobody needs is spread.
+ * The search runs the scenario with many such plans, which differ in how far they look ahead,
+ * in how much is kept on top, and in how much each guest counts, and keeps the one whose
+ * guests stall least. */
+
+#define CAGMA_ORACLE_RUNS 40
+
+/* Finds the schedule with the least stall; free with cagma_schedule_free. */
+CagmaSchedule *cagma_oracle_search(const CagmaScenario *scenario, unsigned runs);
+
+void cagma_schedule_free(CagmaSchedule *schedule);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CagmaSchedule, cagma_schedule_free)
