@@ -5,13 +5,15 @@
 
 #include "plugin/conf.h"
 #include "plugin/ctl.h"
+#include "plugin/scenario-json.h"
 #include "xml/domain.h"
 #include "xml/error.h"
 #include "xml/memory.h"
 #include "xml/status.h"
 
 /* cagmactl check FILE…: judges files without a daemon. What a file is, its first
- * element tells; what isn't XML is a cagmad.conf. */
+ * element tells; what isn't XML is a scenario where it begins as JSON objects do, and
+ * otherwise a cagmad.conf. */
 
 #define FILE_MAX_BYTES (4 * 1024 * 1024)
 /* What is wrong with a file is told in its own words, whatever they are. */
@@ -49,14 +51,14 @@ root_name(const char *text)
   }
 }
 
-static gboolean
-is_xml(const char *text)
+static char
+first_character(const char *text)
 {
   if (g_str_has_prefix(text, "\xef\xbb\xbf"))
     text += 3;
   while (g_ascii_isspace(*text))
     text++;
-  return *text == '<';
+  return *text;
 }
 
 static gboolean
@@ -84,6 +86,14 @@ check_status(const char *text, gssize len, GError **error)
 }
 
 static gboolean
+check_scenario(const char *text, gssize len, GError **error)
+{
+  g_autoptr(CagmaScenario) scenario = cagma_scenario_parse(text, len, error);
+
+  return scenario != NULL;
+}
+
+static gboolean
 check_conf(const char *text, gssize len, GError **error)
 {
   g_autoptr(CagmaConf) conf = cagma_conf_parse(text, len, error);
@@ -103,7 +113,11 @@ check_text(const char *text, gsize length, const char **kind, GError **error)
     g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_VALUE, "holds a NUL byte; not a text file");
     return FALSE;
   }
-  if (!is_xml(text)) {
+  if (first_character(text) == '{') {
+    *kind = "scenario";
+    return check_scenario(text, len, error);
+  }
+  if (first_character(text) != '<') {
     *kind = "cagmad.conf";
     return check_conf(text, len, error);
   }
