@@ -22,6 +22,7 @@ typedef struct {
   gboolean config_given;
   char *uri;
   char *run_dir;
+  char *record_path;
   gboolean check;
   gboolean dry_run;
   gboolean version;
@@ -44,6 +45,8 @@ parse_options(Options *options, int argc, char **argv, GError **error)
       "configuration (default: " CAGMA_CONF_PATH ")", "FILE" },
     { "run-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->run_dir,
       "sockets and state (default: " CAGMA_RUN_DIR ")", "DIR" },
+    { "record", 0, 0, G_OPTION_ARG_FILENAME, &options->record_path,
+      "append what is decided, and upon what, for cagmactl replay", "FILE" },
     { "dry-run", 'n', 0, G_OPTION_ARG_NONE, &options->dry_run, "decide and say, but set nothing", NULL },
     { "check", 0, 0, G_OPTION_ARG_NONE, &options->check, "check the configuration and exit", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "show the version and exit", NULL },
@@ -104,7 +107,10 @@ reload(Daemon *daemon)
 static gboolean
 on_hangup(gpointer user_data)
 {
-  reload(user_data);
+  Daemon *daemon = user_data;
+
+  reload(daemon);
+  cagma_manager_reopen_record(daemon->manager);
   return G_SOURCE_CONTINUE;
 }
 
@@ -181,7 +187,7 @@ run(Daemon *daemon, GError **error)
   g_autoptr(GFileMonitor) monitor = NULL;
   g_autoptr(CagmaTargets) targets = NULL;
   CagmaBackend *backend;
-  CagmaBus *bus;
+  CagmaBus *bus = NULL;
   guint64 watchdog_us = cagma_watchdog_us();
 
   if (!lock_run_dir(daemon->options.run_dir, error) || !cagma_libvirt_join_main_loop(error))
@@ -192,7 +198,9 @@ run(Daemon *daemon, GError **error)
   backend = cagma_backend_libvirt_new(daemon->conf->uri);
   daemon->manager =
       cagma_manager_new(backend, targets, daemon->conf, cagma_host_memory_read, daemon->options.dry_run);
-  bus = cagma_bus_open(daemon->options.run_dir, daemon->manager, error);
+  if (!daemon->options.record_path ||
+      cagma_manager_record(daemon->manager, daemon->options.record_path, error))
+    bus = cagma_bus_open(daemon->options.run_dir, daemon->manager, error);
   if (!bus) {
     backend->close(backend);
     cagma_manager_free(daemon->manager);
@@ -248,5 +256,6 @@ main(int argc, char **argv)
   g_free(daemon.options.config_path);
   g_free(daemon.options.uri);
   g_free(daemon.options.run_dir);
+  g_free(daemon.options.record_path);
   return status;
 }

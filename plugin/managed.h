@@ -47,6 +47,7 @@ typedef struct {
   CagmaAgentKnown agent;    /* whether its QEMU guest agent knows the memory commands */
   int64_t agent_next_us;    /* not asked again before, after it failed … */
   int64_t agent_backoff_us; /* … for longer each time */
+  int64_t load_next_us;     /* its load isn't asked for before, by either way */
   unsigned stats_period_s;  /* asked for by us; 0: not */
   gboolean stats_period_due;
   int64_t stats_period_next_us; /* not tried again before */

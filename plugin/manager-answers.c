@@ -12,21 +12,21 @@
 /* An earlier daemon announced this target: if the balloon stands still elsewhere, it
  * never got to ask for it, or the guest didn't follow. Either way it is taken back. */
 static void
-check_resumed(CagmaManaged *managed)
+check_resumed(CagmaManager *manager, CagmaManaged *managed)
 {
-  CagmaDomain *policy = &managed->policy;
+  const CagmaDomain *policy = &managed->policy;
 
   managed->resumed = FALSE;
   if (policy->move == CAGMA_MOVE_NONE &&
       (cagma_above(policy->target_kib, policy->actual_kib) > CAGMA_REACHED_KIB ||
        cagma_above(policy->actual_kib, policy->target_kib) > CAGMA_REACHED_KIB))
-    policy->withdraw = TRUE;
+    cagma_manager_tell_size(manager, managed, CAGMA_INPUT_WITHDRAWN, 0);
 }
 
 static void
 described(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
-  CagmaDomain *policy = &managed->policy;
+  const CagmaDomain *policy = &managed->policy;
   g_autoptr(GError) error = NULL;
   gboolean first = !managed->xml, was_pinned = managed->xml && managed->xml->pinned;
   CagmaDomainXml *xml = cagma_domain_xml_parse(request->xml, -1, &manager->conf->defaults, &error);
@@ -49,10 +49,11 @@ described(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
     managed->status_written = TRUE;
 
   if (managed->begins || (xml->pinned && !first && !was_pinned))
-    cagma_domain_restart(policy, managed->begins ? xml->current_kib : policy->target_kib,
-                         g_get_monotonic_time());
+    cagma_manager_tell_size(manager, managed, CAGMA_INPUT_RESTART,
+                            managed->begins ? xml->current_kib : policy->target_kib);
   else if (first)
-    policy->target_kib = cagma_targets_get(manager->targets, managed->uuid, managed->id);
+    cagma_manager_tell_size(manager, managed, CAGMA_INPUT_RESUMED,
+                            cagma_targets_get(manager->targets, managed->uuid, managed->id));
   managed->resumed = first && !managed->begins && policy->target_kib;
   managed->begins = FALSE;
   cagma_manager_listen(manager, managed);
@@ -84,9 +85,9 @@ sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
   CagmaMove before = managed->policy.move;
 
-  cagma_domain_feed(&managed->policy, &request->sample, g_get_monotonic_time());
+  cagma_manager_tell_sample(manager, managed, &request->sample);
   if (managed->resumed && managed->policy.settled)
-    check_resumed(managed);
+    check_resumed(manager, managed);
   /* A balloon that has arrived may be what a growth waits for. */
   if (before != CAGMA_MOVE_NONE && managed->policy.move == CAGMA_MOVE_NONE)
     cagma_manager_decide_soon(manager);
@@ -99,7 +100,7 @@ set_done(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
   case CAGMA_OUTCOME_FAILED:
   case CAGMA_OUTCOME_BUSY:
   case CAGMA_OUTCOME_OCCUPIED:
-    cagma_domain_refused(&managed->policy, managed->previous_target_kib, g_get_monotonic_time());
+    cagma_manager_tell_size(manager, managed, CAGMA_INPUT_REFUSED, managed->previous_target_kib);
     cagma_manager_keep_previous_target(manager, managed);
     break;
   case CAGMA_OUTCOME_DONE:

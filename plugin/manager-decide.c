@@ -82,9 +82,7 @@ cagma_manager_take_back(CagmaManager *manager, CagmaManaged *managed)
 {
   if (!(managed->wanted & (1u << CAGMA_REQUEST_SET)))
     return;
-  managed->policy.target_kib = managed->previous_target_kib;
-  managed->policy.move = CAGMA_MOVE_NONE;
-  managed->policy.shrunk_us = 0;
+  cagma_manager_tell_size(manager, managed, CAGMA_INPUT_TAKEN_BACK, managed->previous_target_kib);
   cagma_manager_keep_previous_target(manager, managed);
 }
 
@@ -92,8 +90,9 @@ static void
 act(CagmaManager *manager, const CagmaStep *step, int64_t now_us)
 {
   CagmaManaged *managed = manager->domains->pdata[step->domain];
+  const CagmaInput set = { .kind = CAGMA_INPUT_SET, .now_us = now_us, .kib = step->target_kib };
   uint64_t from_kib = cagma_domain_standing(&managed->policy);
-  g_autofree char *reason = cagma_explain_reason(&manager->host, &manager->plan, step->domain, now_us);
+  g_autofree char *reason = cagma_explain_reason(&manager->plan.decisions[step->domain]);
   g_autoptr(GError) error = NULL;
 
   if (manager->dry_run) {
@@ -103,7 +102,7 @@ act(CagmaManager *manager, const CagmaStep *step, int64_t now_us)
     managed->would_kib = step->target_kib;
     /* Making a target known changes nothing; without it nothing else is decided. */
     if (step->target_kib == managed->policy.actual_kib)
-      cagma_domain_set(&managed->policy, step->target_kib, now_us);
+      cagma_manager_tell(manager, managed, &set);
     return;
   }
   /* A move that couldn't be known again after a crash isn't made. */
@@ -116,7 +115,7 @@ act(CagmaManager *manager, const CagmaStep *step, int64_t now_us)
             step->target_kib / 1024, reason);
   if (!managed->setting && !(managed->wanted & (1u << CAGMA_REQUEST_SET)))
     managed->previous_target_kib = managed->policy.target_kib;
-  cagma_domain_set(&managed->policy, step->target_kib, now_us);
+  cagma_manager_tell(manager, managed, &set);
   managed->change_kib = (int64_t)step->target_kib - (int64_t)from_kib;
   g_free(managed->changed);
   managed->changed = cagma_report_now();
@@ -158,19 +157,25 @@ void
 cagma_manager_decide(CagmaManager *manager)
 {
   int64_t now_us = g_get_monotonic_time();
+  g_autoptr(GError) refusal = NULL;
+  gboolean passed;
 
   if (!manager->connected || manager->stopped || !all_counted(manager) || !read_budget(manager, now_us))
     return;
 
   manager->host.learning = is_learning(manager, now_us);
+  if (manager->recorder)
+    cagma_recorder_deciding(manager->recorder, now_us);
   cagma_decide(&manager->host, now_us, &manager->plan);
-  g_clear_error(&manager->refusal);
-  if (cagma_guard_check(&manager->host, &manager->plan, now_us, &manager->refusal)) {
-    for (size_t i = 0; i < manager->plan.n_steps; i++)
-      act(manager, &manager->plan.steps[i], now_us);
-  } else {
-    g_critical("the plan was refused, nothing is moved: %s", manager->refusal->message);
-  }
+  manager->plan.verdict.dry_run = manager->dry_run;
+  passed = cagma_guard_check(&manager->host, &manager->plan, now_us, &refusal);
+  cagma_verdict_judge(&manager->plan.verdict, refusal);
+  if (manager->recorder)
+    cagma_recorder_decided(manager->recorder, &manager->plan);
+  for (size_t i = 0; passed && i < manager->plan.n_steps; i++)
+    act(manager, &manager->plan.steps[i], now_us);
+  if (!passed)
+    g_critical("the plan was refused, nothing is moved: %s", refusal->message);
   manager->decided_us = now_us;
   note_decisions(manager, now_us);
 }

@@ -17,11 +17,14 @@ began(CagmaManager *manager, CagmaManaged *managed)
   managed->busy = FALSE;
   managed->stats_period_s = 0;
   managed->stats_period_next_us = 0;
+  /* What was decided was of its earlier run. */
+  managed->decided = FALSE;
+  managed->wanted &= ~(1u << CAGMA_REQUEST_STATUS);
   managed->status_written = FALSE;
   managed->status_us = 0;
   managed->agent_in_flight = 0;
-  cagma_manager_forget_agent(managed);
-  cagma_domain_restart(&managed->policy, 0, g_get_monotonic_time());
+  cagma_manager_forget_agent(manager, managed);
+  cagma_manager_tell_size(manager, managed, CAGMA_INPUT_RESTART, 0);
   cagma_manager_want(manager, managed, CAGMA_REQUEST_DESCRIBE);
 }
 
@@ -58,7 +61,7 @@ cagma_manager_on_event(void *owner, const CagmaEvent *event)
     cagma_manager_decide_soon(manager);
     break;
   case CAGMA_EVENT_REBOOTED:
-    cagma_domain_restart(&managed->policy, managed->policy.target_kib, g_get_monotonic_time());
+    cagma_manager_tell_size(manager, managed, CAGMA_INPUT_RESTART, managed->policy.target_kib);
     cagma_manager_decide_soon(manager);
     break;
   case CAGMA_EVENT_CHANGED:
@@ -70,7 +73,7 @@ cagma_manager_on_event(void *owner, const CagmaEvent *event)
     cagma_manager_want(manager, managed, CAGMA_REQUEST_SAMPLE);
     break;
   case CAGMA_EVENT_AGENT:
-    cagma_manager_forget_agent(managed);
+    cagma_manager_forget_agent(manager, managed);
     break;
   default:
     break;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "plugin/agent-reply.h"
+#include "policy/loadavg.h"
 #include "policy/units.h"
 
 /* What guests say by themselves, beside the balloon's statistics: through our own
@@ -17,6 +18,7 @@
 
 #define GUEST_INFO "{\"execute\":\"guest-info\"}"
 #define GUEST_STATS "{\"execute\":\"guest-get-memory-stats\"}"
+#define GUEST_LOAD "{\"execute\":\"guest-get-load\"}"
 
 static gboolean
 is_heard_by_channel(const CagmaManaged *managed)
@@ -24,19 +26,36 @@ is_heard_by_channel(const CagmaManaged *managed)
   return managed->policy.source == CAGMA_SAMPLE_CHANNEL && managed->policy.reported;
 }
 
-static void
-ask_agent(CagmaManager *manager, CagmaManaged *managed)
+/* Says when it is time to ask for its load, which one estimator alone wants. */
+static gboolean
+wants_load(CagmaManaged *managed)
 {
-  CagmaRequest *request;
+  int64_t now_us = g_get_monotonic_time();
 
-  if (!managed->xml->agent_channel || managed->agent == CAGMA_AGENT_UNABLE || managed->agent_in_flight ||
-      is_heard_by_channel(managed) || g_get_monotonic_time() < managed->agent_next_us)
-    return;
-  request = cagma_request_new(CAGMA_REQUEST_AGENT, managed->uuid);
-  request->command = managed->agent == CAGMA_AGENT_ABLE ? GUEST_STATS : GUEST_INFO;
+  if (managed->policy.config.estimator != CAGMA_ESTIMATOR_LOADAVG || now_us < managed->load_next_us)
+    return FALSE;
+  managed->load_next_us = now_us + CAGMA_LOADAVG_LOOK_US;
+  return TRUE;
+}
+
+static void
+submit_to_agent(CagmaManager *manager, CagmaManaged *managed, const char *command)
+{
+  CagmaRequest *request = cagma_request_new(CAGMA_REQUEST_AGENT, managed->uuid);
+
+  request->command = command;
   request->deadline_us = AGENT_DEADLINE_US;
   request->tag = managed->agent_in_flight = cagma_manager_next_tag(manager);
   manager->backend->submit(manager->backend, request);
+}
+
+static void
+ask_agent(CagmaManager *manager, CagmaManaged *managed)
+{
+  if (!managed->xml->agent_channel || managed->agent == CAGMA_AGENT_UNABLE || managed->agent_in_flight ||
+      is_heard_by_channel(managed) || g_get_monotonic_time() < managed->agent_next_us)
+    return;
+  submit_to_agent(manager, managed, managed->agent == CAGMA_AGENT_ABLE ? GUEST_STATS : GUEST_INFO);
 }
 
 void
@@ -46,6 +65,8 @@ cagma_manager_ask_guest(CagmaManager *manager, CagmaManaged *managed)
     return;
   if (managed->listened)
     manager->backend->ask(manager->backend, managed->uuid);
+  if (managed->listened && is_heard_by_channel(managed) && wants_load(managed))
+    manager->backend->ask_load(manager->backend, managed->uuid);
   ask_agent(manager, managed);
 }
 
@@ -59,33 +80,46 @@ cagma_manager_listen(CagmaManager *manager, CagmaManaged *managed)
   managed->listened = wanted;
   manager->backend->listen(manager->backend, managed->uuid, wanted);
   if (!wanted)
-    cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_CHANNEL);
+    cagma_manager_tell_lost(manager, managed, CAGMA_SAMPLE_CHANNEL);
 }
 
 void
-cagma_manager_forget_agent(CagmaManaged *managed)
+cagma_manager_forget_agent(CagmaManager *manager, CagmaManaged *managed)
 {
   managed->agent = CAGMA_AGENT_UNKNOWN;
   managed->agent_stale = managed->agent_in_flight != 0;
   managed->agent_next_us = 0;
   managed->agent_backoff_us = 0;
-  cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_AGENT);
+  managed->load_next_us = 0;
+  cagma_manager_tell_lost(manager, managed, CAGMA_SAMPLE_AGENT);
 }
 
 /* Where it is blocked, frozen or gone, the balloon's statistics go on. */
 static void
-leave_agent(CagmaManaged *managed)
+leave_agent(CagmaManager *manager, CagmaManaged *managed)
 {
   managed->agent_backoff_us = CLAMP(managed->agent_backoff_us * 2, AGENT_BACKOFF_US, AGENT_BACKOFF_MAX_US);
   managed->agent_next_us = g_get_monotonic_time() + managed->agent_backoff_us;
-  cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_AGENT);
+  cagma_manager_tell_lost(manager, managed, CAGMA_SAMPLE_AGENT);
+}
+
+static gboolean
+take_figures(CagmaManager *manager, CagmaManaged *managed, const char *reply, CagmaAgentKind kind)
+{
+  CagmaAgentMessage message;
+  g_autoptr(GError) error = NULL;
+
+  if (!cagma_agent_message_parse(reply, strlen(reply), &message, &error) || message.kind != kind)
+    return FALSE;
+  message.sample.source = CAGMA_SAMPLE_AGENT;
+  cagma_manager_tell_sample(manager, managed, &message.sample);
+  return TRUE;
 }
 
 /* FALSE where the agent is of no use. */
 static gboolean
-take_answer(CagmaManaged *managed, const char *reply)
+take_answer(CagmaManager *manager, CagmaManaged *managed, const char *reply)
 {
-  CagmaAgentMessage message;
   g_autoptr(GError) error = NULL;
   gboolean able;
 
@@ -95,28 +129,33 @@ take_answer(CagmaManaged *managed, const char *reply)
     managed->agent = able ? CAGMA_AGENT_ABLE : CAGMA_AGENT_UNABLE;
     return TRUE;
   }
-  if (!cagma_agent_message_parse(reply, strlen(reply), &message, &error) || message.kind != CAGMA_AGENT_STATS)
+  if (!take_figures(manager, managed, reply, CAGMA_AGENT_STATS))
     return FALSE;
   managed->agent_backoff_us = 0;
-  message.sample.source = CAGMA_SAMPLE_AGENT;
-  cagma_domain_feed(&managed->policy, &message.sample, g_get_monotonic_time());
+  /* At once: were it asked for instead of the figures, these would come too seldom. */
+  if (wants_load(managed))
+    submit_to_agent(manager, managed, GUEST_LOAD);
   return TRUE;
 }
 
 void
 cagma_manager_agent_answered(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
-  gboolean stale = managed->agent_stale;
+  gboolean stale = managed->agent_stale, done = request->outcome == CAGMA_OUTCOME_DONE;
 
-  (void)manager;
   managed->agent_in_flight = 0;
   managed->agent_stale = FALSE;
   /* Not asked at all: another client's question is being answered, or the connection is
    * gone; or there is another agent now. Next time, then. */
   if (stale || request->outcome == CAGMA_OUTCOME_OCCUPIED || request->outcome == CAGMA_OUTCOME_LOST)
     return;
-  if (request->outcome != CAGMA_OUTCOME_DONE || !take_answer(managed, request->reply))
-    leave_agent(managed);
+  /* One that doesn't know its load may know the rest. */
+  if (g_str_equal(request->command, GUEST_LOAD)) {
+    if (!done || !take_figures(manager, managed, request->reply, CAGMA_AGENT_LOAD))
+      managed->load_next_us = g_get_monotonic_time() + AGENT_BACKOFF_MAX_US;
+  } else if (!done || !take_answer(manager, managed, request->reply)) {
+    leave_agent(manager, managed);
+  }
 }
 
 void
@@ -124,17 +163,18 @@ cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample,
 {
   CagmaManager *manager = owner;
   CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, uuid);
-  int64_t now_us = g_get_monotonic_time();
+  CagmaInput pressed = { .kind = CAGMA_INPUT_PRESSURE, .now_us = g_get_monotonic_time() };
   CagmaDemand demand;
 
   if (!managed || !managed->listened || manager->stopped)
     return;
-  cagma_domain_feed(&managed->policy, sample, now_us);
+  cagma_manager_tell_sample(manager, managed, sample);
   if (!pressure || !manager->connected)
     return;
   /* Not at the next turn of the loop, nor after anybody's figures: now. */
   cagma_estimate(&managed->policy, cagma_host_horizon_us(&manager->host, &managed->policy), &demand);
-  if (cagma_domain_press(&managed->policy, demand.critical_kib, now_us))
+  pressed.kib = demand.critical_kib;
+  if (cagma_manager_tell(manager, managed, &pressed))
     cagma_manager_decide(manager);
 }
 
@@ -147,5 +187,5 @@ cagma_manager_on_guest_lost(void *owner, const char *uuid, const char *reason)
   if (!managed)
     return;
   g_message("%s: its agent is lost: %s", managed->name, reason);
-  cagma_domain_source_lost(&managed->policy, CAGMA_SAMPLE_CHANNEL);
+  cagma_manager_tell_lost(manager, managed, CAGMA_SAMPLE_CHANNEL);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "plugin/inputs.h"
 #include "plugin/manager.h"
+#include "plugin/record.h"
 
 /* What the manager's parts share. Internal to plugin/manager*.c. */
 
@@ -23,7 +25,7 @@ struct CagmaManager {
   GHashTable *expected; /* Expected by UUID */
   CagmaHost host;
   CagmaPlan plan;
-  GError *refusal; /* why the guard refused the last plan */
+  CagmaRecorder *recorder; /* NULL: nothing is recorded */
 
   gboolean connected;
   int64_t learn_until_us; /* 0: not yet connected */
@@ -46,8 +48,14 @@ struct CagmaManager {
 CagmaManaged *cagma_manager_add(CagmaManager *manager, const char *uuid, const char *name, int id);
 void cagma_manager_remove(CagmaManager *manager, CagmaManaged *managed);
 CagmaManaged *cagma_manager_find(CagmaManager *manager, const char *name_or_uuid);
-/* Its index in host.domains, or G_MAXSIZE where the last plan doesn't know it. */
-size_t cagma_manager_index_of(CagmaManager *manager, const CagmaManaged *managed);
+
+/* All that happens to managed->policy, but for what is its owner's to set there, happens
+ * through these: they have it recorded first. As cagma_input_apply. */
+gboolean cagma_manager_tell(CagmaManager *manager, CagmaManaged *managed, const CagmaInput *input);
+void cagma_manager_tell_sample(CagmaManager *manager, CagmaManaged *managed, const CagmaSample *sample);
+void cagma_manager_tell_lost(CagmaManager *manager, CagmaManaged *managed, CagmaSampleSource source);
+/* At this moment, and of this size. */
+void cagma_manager_tell_size(CagmaManager *manager, CagmaManaged *managed, CagmaInputKind kind, uint64_t kib);
 
 /* Requests (manager-requests.c): at most one in flight for each domain, the most
  * urgent first. */
@@ -63,7 +71,7 @@ void cagma_manager_ask_guest(CagmaManager *manager, CagmaManaged *managed);
 /* Listens to its channel where it has one and is managed. */
 void cagma_manager_listen(CagmaManager *manager, CagmaManaged *managed);
 /* Another agent may be there: what was known of the last one is void. */
-void cagma_manager_forget_agent(CagmaManaged *managed);
+void cagma_manager_forget_agent(CagmaManager *manager, CagmaManaged *managed);
 void cagma_manager_agent_answered(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request);
 void cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample, gboolean pressure);
 void cagma_manager_on_guest_lost(void *owner, const char *uuid, const char *reason);

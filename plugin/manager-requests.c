@@ -8,7 +8,7 @@
 #define STATS_PERIOD_RETRY_US (30 * CAGMA_SECOND_US)
 
 static char *
-status_text(CagmaManager *manager, CagmaManaged *managed, size_t index)
+status_text(CagmaManager *manager, CagmaManaged *managed)
 {
   int64_t now_us = g_get_monotonic_time();
   g_autofree char *reason = NULL;
@@ -17,7 +17,7 @@ status_text(CagmaManager *manager, CagmaManaged *managed, size_t index)
     managed->status_us = now_us;
     return NULL;
   }
-  reason = cagma_report_reason(managed, &manager->host, &manager->plan, index, now_us);
+  reason = cagma_report_reason(managed);
   return cagma_report_status(managed, reason, now_us);
 }
 
@@ -68,7 +68,7 @@ prepare(CagmaManager *manager, CagmaManaged *managed, CagmaRequestKind kind)
   case CAGMA_REQUEST_AGENT:
     break;
   case CAGMA_REQUEST_STATUS:
-    request->status_xml = status_text(manager, managed, cagma_manager_index_of(manager, managed));
+    request->status_xml = status_text(manager, managed);
     break;
   }
   return request;

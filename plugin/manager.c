@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "plugin/report.h"
-#include "policy/explain.h"
 #include "policy/units.h"
 #include "xml/error.h"
 
@@ -40,13 +39,27 @@ cagma_manager_free(CagmaManager *manager)
   g_clear_handle_id(&manager->watch_source, g_source_remove);
   g_clear_handle_id(&manager->decide_source, g_source_remove);
   g_clear_handle_id(&manager->stop_source, g_source_remove);
+  cagma_recorder_close(manager->recorder);
   cagma_plan_clear(&manager->plan);
-  g_clear_error(&manager->refusal);
   g_ptr_array_unref(manager->domains);
   g_ptr_array_unref(manager->policies);
   g_hash_table_unref(manager->expected);
   g_hash_table_unref(manager->by_uuid);
   g_free(manager);
+}
+
+gboolean
+cagma_manager_record(CagmaManager *manager, const char *path, GError **error)
+{
+  manager->recorder = cagma_recorder_open(path, &manager->host, error);
+  return manager->recorder != NULL;
+}
+
+void
+cagma_manager_reopen_record(CagmaManager *manager)
+{
+  if (manager->recorder)
+    cagma_recorder_reopen(manager->recorder);
 }
 
 void
@@ -194,8 +207,7 @@ cagma_manager_host_info(CagmaManager *manager)
   g_variant_dict_insert(&info, "uri", "s", manager->conf->uri);
   g_variant_dict_insert(&info, "connected", "b", manager->connected);
   g_variant_dict_insert(&info, "dry-run", "b", manager->dry_run);
-  g_variant_dict_insert(&info, "policy", "s",
-                        manager->conf->policy == CAGMA_POLICY_CLASSIC ? "cagma-classic" : "cagma");
+  g_variant_dict_insert(&info, "policy", "s", cagma_policy_of(manager->conf->policy)->name);
   g_variant_dict_insert(&info, "budget", "s", manager->conf->budget == CAGMA_BUDGET_AUTO ? "auto" : "fixed");
   g_variant_dict_insert(&info, "charge-kib", "t", (guint64)charge_kib);
   if (manager->decided_us) {
@@ -206,9 +218,9 @@ cagma_manager_host_info(CagmaManager *manager)
     g_variant_dict_insert(&info, "reserve-kib", "t", (guint64)host->reserve_kib);
     g_variant_dict_insert(&info, "pool-kib", "t", (guint64)host->pool_kib);
     g_variant_dict_insert(&info, "incoming-kib", "t", (guint64)host->incoming_kib);
-    g_variant_dict_insert(&info, "in-hand-kib", "x", (gint64)manager->plan.in_hand_kib);
-    g_variant_dict_insert(&info, "coming-kib", "t", (guint64)manager->plan.coming_kib);
-    g_variant_dict_insert(&info, "shortfall-kib", "t", (guint64)manager->plan.shortfall_kib);
+    g_variant_dict_insert(&info, "in-hand-kib", "x", (gint64)manager->plan.verdict.in_hand_kib);
+    g_variant_dict_insert(&info, "coming-kib", "t", (guint64)manager->plan.verdict.coming_kib);
+    g_variant_dict_insert(&info, "shortfall-kib", "t", (guint64)manager->plan.verdict.shortfall_kib);
   }
   return g_variant_dict_end(&info);
 }
@@ -216,13 +228,12 @@ cagma_manager_host_info(CagmaManager *manager)
 GVariant *
 cagma_manager_domain_infos(CagmaManager *manager)
 {
-  int64_t now_us = g_get_monotonic_time();
   GVariantBuilder infos;
 
   g_variant_builder_init(&infos, G_VARIANT_TYPE("aa{sv}"));
   for (guint i = 0; i < manager->domains->len; i++) {
     CagmaManaged *managed = manager->domains->pdata[i];
-    g_autofree char *reason = cagma_report_reason(managed, &manager->host, &manager->plan, i, now_us);
+    g_autofree char *reason = cagma_report_reason(managed);
 
     g_variant_builder_add_value(&infos, cagma_report_info(managed, reason));
   }
@@ -232,24 +243,7 @@ cagma_manager_domain_infos(CagmaManager *manager)
 char *
 cagma_manager_explain(CagmaManager *manager, const char *name_or_uuid)
 {
-  CagmaManaged *managed = cagma_manager_find(manager, name_or_uuid);
-  int64_t now_us = g_get_monotonic_time();
-  g_autofree char *text = NULL;
-  size_t index;
+  const CagmaManaged *managed = cagma_manager_find(manager, name_or_uuid);
 
-  if (!managed)
-    return NULL;
-  index = cagma_manager_index_of(manager, managed);
-  if (cagma_managed_is_invalid(managed) || !managed->decided || index == G_MAXSIZE) {
-    g_autofree char *reason = cagma_report_reason(managed, &manager->host, &manager->plan, index, now_us);
-
-    return g_strdup_printf("%s: %s.\n", cagma_state_to_string(cagma_report_state(managed)), reason);
-  }
-  text = cagma_explain(&manager->host, &manager->plan, index, now_us);
-  if (manager->refusal)
-    return g_strdup_printf("%sguard: refused the whole plan: %s.\n", text, manager->refusal->message);
-  if (managed->decision.target_kib)
-    return g_strdup_printf("%sguard: found the plan to keep every guarantee%s.\n", text,
-                           manager->dry_run ? "; dry run: nothing was set" : "");
-  return g_steal_pointer(&text);
+  return managed ? cagma_report_explanation(managed, &manager->plan.verdict) : NULL;
 }

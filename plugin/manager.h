@@ -22,6 +22,14 @@ CagmaManager *cagma_manager_new(CagmaBackend *backend, CagmaTargets *targets, co
                                 CagmaReadMemory read_memory, gboolean dry_run);
 void cagma_manager_free(CagmaManager *manager);
 
+/* From now on, all that the policy is told and decides is appended to the file (record.h).
+ * Before cagma_manager_start. */
+gboolean cagma_manager_record(CagmaManager *manager, const char *path,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The file may have been moved away: goes on in one of the same name. */
+void cagma_manager_reopen_record(CagmaManager *manager);
+
 /* Opens the backend and begins. */
 void cagma_manager_start(CagmaManager *manager);
 

@@ -26,18 +26,26 @@ cagma_report_state(const CagmaManaged *managed)
 }
 
 char *
-cagma_report_reason(const CagmaManaged *managed, const CagmaHost *host, const CagmaPlan *plan, size_t index,
-                    int64_t now_us)
+cagma_report_reason(const CagmaManaged *managed)
 {
   if (cagma_managed_is_invalid(managed))
     return g_strdup(managed->xml->config_error->message);
   if (!managed->xml)
     return g_strdup("just found; libvirt has not described it yet");
   if (!managed->decided)
-    return g_strdup("just found; nothing is decided yet");
-  if (index >= plan->n_decisions)
-    return g_strdup("another domain has come or gone; it is about to be decided on anew");
-  return cagma_explain_reason(host, plan, index, now_us);
+    return g_strdup("just found or started; nothing is decided yet");
+  return cagma_explain_reason(&managed->decision);
+}
+
+char *
+cagma_report_explanation(const CagmaManaged *managed, const CagmaVerdict *verdict)
+{
+  g_autofree char *reason = NULL;
+
+  if (!cagma_managed_is_invalid(managed) && managed->decided)
+    return cagma_explain(&managed->decision, verdict);
+  reason = cagma_report_reason(managed);
+  return g_strdup_printf("%s: %s.\n", cagma_state_to_string(cagma_report_state(managed)), reason);
 }
 
 gboolean

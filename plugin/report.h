@@ -4,18 +4,19 @@
 #include <glib.h>
 
 #include "plugin/managed.h"
-#include "policy/host.h"
-#include "policy/plan.h"
+#include "policy/decision.h"
 
 /* What is told of a domain: in its metadata, and to cagmactl. */
 
 /* The state shown: the policy's, unless the configuration itself is at fault. */
 CagmaState cagma_report_state(const CagmaManaged *managed);
 
-/* Why, in a sentence without a full stop. index: the domain's in host, or
- * G_MAXSIZE where it hasn't been decided on yet. Free with g_free. */
-char *cagma_report_reason(const CagmaManaged *managed, const CagmaHost *host, const CagmaPlan *plan,
-                          size_t index, int64_t now_us);
+/* Why, in a sentence without a full stop. Free with g_free. */
+char *cagma_report_reason(const CagmaManaged *managed);
+
+/* The last decision on it in sentences, each a line. verdict: of the last decision; its
+ * guard unasked where there was none. Free with g_free. */
+char *cagma_report_explanation(const CagmaManaged *managed, const CagmaVerdict *verdict);
 
 /* TRUE where the status in the metadata no longer says the right thing. */
 gboolean cagma_report_is_due(const CagmaManaged *managed, int64_t now_us);

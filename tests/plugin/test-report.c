@@ -65,7 +65,7 @@ decide(Fixture *f)
 static char *
 reason(Fixture *f)
 {
-  return cagma_report_reason(f->managed, &f->host, &f->plan, 0, T0);
+  return cagma_report_reason(f->managed);
 }
 
 static void
@@ -74,7 +74,6 @@ test_states(Fixture *f, gconstpointer unused)
   g_autofree char *unknown = reason(f);
   g_autofree char *undecided = NULL;
   g_autofree char *decided = NULL;
-  g_autofree char *changing = NULL;
   g_autofree char *wrong = NULL;
 
   (void)unused;
@@ -92,15 +91,40 @@ test_states(Fixture *f, gconstpointer unused)
   kit_assert_has(decided, "not reported");
   g_assert_cmpint(cagma_report_state(f->managed), ==, CAGMA_STATE_BLIND);
 
-  f->plan.n_decisions = 0;
-  changing = reason(f);
-  kit_assert_has(changing, "come or gone");
-
   describe(f, "<cagma:shares>lots</cagma:shares>");
   wrong = reason(f);
   kit_assert_has(wrong, "shares");
   kit_assert_has(wrong, "lots");
   g_assert_cmpint(cagma_report_state(f->managed), ==, CAGMA_STATE_INVALID);
+}
+
+/* A decision says why it was made, whatever has become of the domain and its neighbours. */
+static void
+test_explanation_is_of_the_last_decision(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *undecided = cagma_report_explanation(f->managed, &f->plan.verdict);
+  g_autofree char *decided = NULL;
+  g_autofree char *later = NULL;
+  g_autofree char *wrong = NULL;
+
+  (void)unused;
+  g_assert_cmpstr(undecided, ==, "steady: just found; libvirt has not described it yet.\n");
+  describe(f, "");
+  decide(f);
+  decided = cagma_report_explanation(f->managed, &f->plan.verdict);
+  kit_assert_has(decided, "blind: its guest has not reported");
+  kit_assert_has(decided, "\nplan: nothing to set");
+
+  cagma_plan_clear(&f->plan);
+  f->managed->policy.hold = "is paused";
+  f->managed->policy.max_kib = 5;
+  later = cagma_report_explanation(f->managed, &f->plan.verdict);
+  kit_assert_has(later, "blind: its guest has not reported");
+  kit_assert_has(later, "its memory is 1024 MiB");
+
+  describe(f, "<cagma:shares>lots</cagma:shares>");
+  wrong = cagma_report_explanation(f->managed, &f->plan.verdict);
+  kit_assert_has(wrong, "invalid: ");
 }
 
 static void
@@ -201,6 +225,8 @@ main(int argc, char **argv)
 {
   kit_init(&argc, &argv);
   g_test_add("/report/states", Fixture, NULL, set_up, test_states, tear_down);
+  g_test_add("/report/explanation", Fixture, NULL, set_up, test_explanation_is_of_the_last_decision,
+             tear_down);
   g_test_add("/report/due", Fixture, NULL, set_up, test_due, tear_down);
   g_test_add("/report/document", Fixture, NULL, set_up, test_document, tear_down);
   g_test_add("/report/info-leaves-out-what-is-unknown", Fixture, NULL, set_up,
