@@ -14,6 +14,9 @@ G_DEFINE_QUARK(cagma - agent - message - error - quark, cagma_agent_message_erro
  * stock agent's guest-info has about sixty. */
 #define BRACKETS_MAX 1024
 
+/* More processes than any guest can run. */
+#define LOAD_MAX 1e9
+
 #define DELIMITER ((char)0xff)
 
 static gboolean
@@ -41,6 +44,14 @@ member_object(JsonObject *object, const char *name)
   return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 }
 
+static gboolean
+not_a(const char *name, const char *what, GError **error)
+{
+  g_set_error(error, CAGMA_AGENT_MESSAGE_ERROR, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "%s is not a %s", name,
+              what);
+  return FALSE;
+}
+
 /* FALSE where it is there but isn't a count. */
 static gboolean
 read_count(JsonObject *object, const char *name, uint64_t *value, gboolean *known, GError **error)
@@ -51,11 +62,8 @@ read_count(JsonObject *object, const char *name, uint64_t *value, gboolean *know
   if (!node)
     return TRUE;
   if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64 ||
-      json_node_get_int(node) < 0) {
-    g_set_error(error, CAGMA_AGENT_MESSAGE_ERROR, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "%s is not a count",
-                name);
-    return FALSE;
-  }
+      json_node_get_int(node) < 0)
+    return not_a(name, "count", error);
   *value = (uint64_t)json_node_get_int(node);
   return TRUE;
 }
@@ -117,6 +125,26 @@ read_process(JsonObject *stats, const char *name, uint64_t *footprint_kib, gbool
   return TRUE;
 }
 
+/* A load average into permille. A whole one may come as an integer. */
+static gboolean
+read_average(JsonObject *object, const char *name, uint64_t *permille, gboolean *known, GError **error)
+{
+  JsonNode *node = json_object_get_member(object, name);
+  GType type = node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node) : G_TYPE_INVALID;
+  double value;
+
+  *known = node != NULL;
+  if (!node)
+    return TRUE;
+  if (type != G_TYPE_INT64 && type != G_TYPE_DOUBLE)
+    return not_a(name, "load", error);
+  value = json_node_get_double(node);
+  if (!(value >= 0))
+    return not_a(name, "load", error);
+  *permille = (uint64_t)(MIN(value, LOAD_MAX) * 1000 + 0.5);
+  return TRUE;
+}
+
 static void
 mark(CagmaSample *sample, gboolean known, uint32_t has)
 {
@@ -127,8 +155,8 @@ mark(CagmaSample *sample, gboolean known, uint32_t has)
 static gboolean
 read_stats(JsonObject *stats, CagmaSample *sample, GError **error)
 {
-  uint64_t page_kib = 4, swap_total_kib = 0, swap_free_kib = 0;
-  gboolean available, in, out, faults, total, free_known, largest, swapping;
+  uint64_t page_kib = 4, swap_free_kib = 0;
+  gboolean available, in, out, faults, total, free_known, largest, swapping, refaults, anon, vcpus;
 
   memset(sample, 0, sizeof *sample);
   sample->source = CAGMA_SAMPLE_CHANNEL;
@@ -137,18 +165,39 @@ read_stats(JsonObject *stats, CagmaSample *sample, GError **error)
       !read_pages(stats, "pages-swapped-in", page_kib, &sample->swap_in_kib, &in, error) ||
       !read_pages(stats, "pages-swapped-out", page_kib, &sample->swap_out_kib, &out, error) ||
       !read_count(stats, "major-faults", &sample->major_faults, &faults, error) ||
-      !read_kib(stats, "swap-total", 1024, &swap_total_kib, &total, error) ||
+      !read_kib(stats, "swap-total", 1024, &sample->swap_total_kib, &total, error) ||
       !read_kib(stats, "swap-free", 1024, &swap_free_kib, &free_known, error) ||
+      !read_pages(stats, "refaults-file", page_kib, &sample->refault_file_kib, &refaults, error) ||
+      !read_pages(stats, "refaults-anon", page_kib, &sample->refault_anon_kib, &anon, error) ||
+      !read_count(stats, "vcpus", &sample->vcpus, &vcpus, error) ||
       !read_process(stats, "largest-process", &sample->largest_kib, &largest, error) ||
       !read_process(stats, "swapping-process", &sample->swapping_kib, &swapping, error))
     return FALSE;
-  sample->swap_used_kib = cagma_above(swap_total_kib, swap_free_kib);
+  sample->swap_used_kib = cagma_above(sample->swap_total_kib, swap_free_kib);
   mark(sample, available, CAGMA_HAS_USABLE);
   mark(sample, in && out, CAGMA_HAS_SWAP);
   mark(sample, faults, CAGMA_HAS_FAULTS);
   mark(sample, total && free_known, CAGMA_HAS_SWAP_USED);
+  /* Until Linux 5.8 there was one figure for both. */
+  mark(sample, refaults, CAGMA_HAS_REFAULT);
+  mark(sample, vcpus, CAGMA_HAS_VCPUS);
   mark(sample, largest, CAGMA_HAS_LARGEST);
   mark(sample, swapping, CAGMA_HAS_SWAPPING);
+  return TRUE;
+}
+
+static gboolean
+read_load(JsonObject *load, CagmaSample *sample, GError **error)
+{
+  gboolean one, five, fifteen;
+
+  memset(sample, 0, sizeof *sample);
+  sample->source = CAGMA_SAMPLE_CHANNEL;
+  if (!read_average(load, "load1m", &sample->load1_permille, &one, error) ||
+      !read_average(load, "load5m", &sample->load5_permille, &five, error) ||
+      !read_average(load, "load15m", &sample->load15_permille, &fifteen, error))
+    return FALSE;
+  mark(sample, one && five && fifteen, CAGMA_HAS_LOAD);
   return TRUE;
 }
 
@@ -169,14 +218,18 @@ read_error(JsonObject *root, CagmaAgentMessage *message)
 static gboolean
 read_return(JsonNode *node, CagmaAgentMessage *message, GError **error)
 {
+  JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+
   message->kind = CAGMA_AGENT_OTHER;
   if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64) {
     message->kind = CAGMA_AGENT_SYNC;
     message->sync = json_node_get_int(node);
-  } else if (JSON_NODE_HOLDS_OBJECT(node) &&
-             json_object_has_member(json_node_get_object(node), "available")) {
+  } else if (object && json_object_has_member(object, "available")) {
     message->kind = CAGMA_AGENT_STATS;
-    return read_stats(json_node_get_object(node), &message->sample, error);
+    return read_stats(object, &message->sample, error);
+  } else if (object && json_object_has_member(object, "load1m")) {
+    message->kind = CAGMA_AGENT_LOAD;
+    return read_load(object, &message->sample, error);
   }
   return TRUE;
 }

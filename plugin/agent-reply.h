@@ -19,6 +19,7 @@
 typedef enum {
   CAGMA_AGENT_STATS,    /* the reply to guest-get-memory-stats */
   CAGMA_AGENT_PRESSURE, /* GUEST_MEMORY_PRESSURE, with the same figures */
+  CAGMA_AGENT_LOAD,     /* the reply to guest-get-load */
   CAGMA_AGENT_SYNC,     /* the reply to guest-sync-delimited: a number */
   CAGMA_AGENT_OTHER,    /* another reply */
   CAGMA_AGENT_ERROR,    /* an error reply */
@@ -27,7 +28,7 @@ typedef enum {
 typedef struct {
   CagmaAgentKind kind;
   int64_t sync;       /* SYNC */
-  CagmaSample sample; /* STATS, PRESSURE; without the actual size, which only the host knows */
+  CagmaSample sample; /* STATS, PRESSURE, LOAD; without the actual size, which only the host knows */
   char error[CAGMA_AGENT_ERROR_CHARS * 4 + 4]; /* ERROR: its description, printable */
 } CagmaAgentMessage;
 
@@ -40,7 +41,8 @@ typedef enum {
 } CagmaAgentMessageError;
 
 /* Reads one line, without its newline; leading 0xFF bytes are passed over. A figure
- * that is no number of 0 to 2^63−1 is an error, one that is absent is just absent. */
+ * that is no number of 0 to 2^63−1 (a load: no number of 0 or more) is an error, one that
+ * is absent is just absent. */
 gboolean cagma_agent_message_parse(const char *line, gsize length, CagmaAgentMessage *message,
                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

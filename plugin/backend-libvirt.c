@@ -443,6 +443,14 @@ backend_ask(CagmaBackend *backend, const char *uuid)
 }
 
 static void
+backend_ask_load(CagmaBackend *backend, const char *uuid)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  cagma_channels_ask_load(self->channels, uuid);
+}
+
+static void
 backend_open(CagmaBackend *backend, const CagmaListener *listener, void *owner)
 {
   static const CagmaChannelListener channel_listener = { .down = on_guest_lost, .message = on_guest };
@@ -498,6 +506,7 @@ cagma_backend_libvirt_new(const char *uri)
                                   .hurry = backend_hurry,
                                   .listen = backend_listen,
                                   .ask = backend_ask,
+                                  .ask_load = backend_ask_load,
                                   .close = backend_close };
   return &self->backend;
 }

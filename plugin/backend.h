@@ -113,6 +113,8 @@ struct CagmaBackend {
   void (*listen)(CagmaBackend *backend, const char *uuid, gboolean on);
   /* Asks it for its figures, or looks whether it is there: once a period. */
   void (*ask)(CagmaBackend *backend, const char *uuid);
+  /* Asks it for its load. */
+  void (*ask_load)(CagmaBackend *backend, const char *uuid);
   /* Ends everything; nothing is called back afterwards. Frees the backend. */
   void (*close)(CagmaBackend *backend);
 };

@@ -334,7 +334,8 @@ on_line(const char *line, gsize length, gpointer user_data)
     channel->unanswered = 0;
   if (message.kind == CAGMA_AGENT_PRESSURE && ++channel->second_events > CAGMA_CHANNEL_EVENTS_PER_S)
     return;
-  if (message.kind == CAGMA_AGENT_STATS || message.kind == CAGMA_AGENT_PRESSURE)
+  if (message.kind == CAGMA_AGENT_STATS || message.kind == CAGMA_AGENT_PRESSURE ||
+      message.kind == CAGMA_AGENT_LOAD)
     channel->channels->listener->message(channel->channels->owner, channel->uuid, &message);
 }
 
@@ -564,4 +565,13 @@ cagma_channels_ask(CagmaChannels *channels, const char *uuid)
     say_down(channel, "the agent does not answer");
     sync_agent(channel);
   }
+}
+
+void
+cagma_channels_ask_load(CagmaChannels *channels, const char *uuid)
+{
+  Channel *channel = g_hash_table_lookup(channels->by_uuid, uuid);
+
+  if (channel && channel->state == CHANNEL_LIVE)
+    send_text(channel, "{\"execute\":\"guest-get-load\"}\n");
 }

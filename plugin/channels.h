@@ -29,7 +29,7 @@
 typedef struct {
   /* The agent, which answered, no longer does. */
   void (*down)(void *owner, const char *uuid, const char *reason);
-  /* It said something: STATS or PRESSURE. */
+  /* It said something: STATS, PRESSURE or LOAD. */
   void (*message)(void *owner, const char *uuid, const CagmaAgentMessage *message);
 } CagmaChannelListener;
 
@@ -46,3 +46,6 @@ void cagma_channels_remove(CagmaChannels *channels, const char *uuid);
 
 /* Asks the agent for its figures; without one, looks for it. Every few seconds. */
 void cagma_channels_ask(CagmaChannels *channels, const char *uuid);
+
+/* Asks the agent, where there is one, for its guest's load. */
+void cagma_channels_ask_load(CagmaChannels *channels, const char *uuid);

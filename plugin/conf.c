@@ -159,13 +159,15 @@ set_overhead(CagmaConf *conf, const char *value, GError **error)
 static gboolean
 set_policy(CagmaConf *conf, const char *value, GError **error)
 {
-  if (!strcmp(value, "cagma"))
-    conf->policy = CAGMA_POLICY_CAGMA;
-  else if (!strcmp(value, "cagma-classic"))
-    conf->policy = CAGMA_POLICY_CLASSIC;
-  else
-    return bad_value(error, "cagma or cagma-classic");
-  conf->defaults.source = conf->policy == CAGMA_POLICY_CLASSIC ? CAGMA_SOURCE_MAX : CAGMA_SOURCE_DEFICIT;
+  const CagmaPolicy *policy = cagma_policy_by_name(value);
+
+  if (!policy)
+    return bad_value(error, "cagma, cagma-classic, baruchi, vmmb or static");
+  conf->policy = policy->kind;
+  conf->defaults.source = policy->source;
+  /* The other group may have come first. */
+  if (!conf->estimator_chosen)
+    conf->defaults.estimator = policy->estimator;
   return TRUE;
 }
 
@@ -190,8 +192,9 @@ set_mode(CagmaConf *conf, const char *value, GError **error)
 static gboolean
 set_estimator(CagmaConf *conf, const char *value, GError **error)
 {
+  conf->estimator_chosen = TRUE;
   return cagma_estimator_from_string(value, &conf->defaults.estimator) ||
-         bad_value(error, "critical or static");
+         bad_value(error, "critical, loadavg, missratio or static");
 }
 
 static gboolean

@@ -20,7 +20,7 @@ typedef struct {
   uint32_t reserve_permille; /* of the budget, or of the host's memory with budget auto */
   int64_t period_us;
   CagmaSurplus surplus;
-  CagmaPolicy policy;     /* sets defaults.source as well */
+  CagmaPolicyKind policy; /* sets defaults.source as well, and the estimator unless it is chosen */
   uint64_t pool_kib;      /* where pool_permille is 0 */
   uint32_t pool_permille; /* as reserve_permille */
   gboolean overhead_auto; /* a figure by the kind of virtual machine */
@@ -28,6 +28,7 @@ typedef struct {
   /* [defaults] */
   gboolean manage_all; /* domains without a configuration too */
   CagmaConfig defaults;
+  gboolean estimator_chosen; /* defaults.estimator is the operator's, not the policy's */
   /* [hook] */
   gboolean hook_strict;
 } CagmaConf;

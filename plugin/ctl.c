@@ -12,8 +12,9 @@ static const struct {
   const char *name;
   int (*run)(const CagmaCtl *ctl, int argc, char **argv);
 } commands[] = {
-  { "status", cagma_ctl_status }, { "explain", cagma_ctl_explain }, { "top", cagma_ctl_top },
-  { "enable", cagma_ctl_enable }, { "disable", cagma_ctl_disable }, { "check", cagma_ctl_check },
+  { "status", cagma_ctl_status },     { "explain", cagma_ctl_explain }, { "top", cagma_ctl_top },
+  { "enable", cagma_ctl_enable },     { "disable", cagma_ctl_disable }, { "check", cagma_ctl_check },
+  { "simulate", cagma_ctl_simulate }, { "replay", cagma_ctl_replay },
 };
 
 static const char description[] =
@@ -24,8 +25,12 @@ static const char description[] =
     "  enable DOMAIN     give it a configuration, a channel for the guest's agent, and\n"
     "                    balloon statistics\n"
     "  disable DOMAIN    take back what enable changed\n"
-    "  check FILE…       judge configurations, status documents, domain XML and\n"
-    "                    cagmad.conf, without the daemon\n"
+    "  check FILE…       judge configurations, status documents, domain XML,\n"
+    "                    cagmad.conf and scenarios, without the daemon\n"
+    "  simulate SCENARIO\n"
+    "                    what policies would do to a scenario's guests\n"
+    "  replay RECORD     what is in a record of cagmad's, and what another policy\n"
+    "                    would have done\n"
     "\n"
     "Exit status: 0, or 1 where what was asked for isn't so, 2 for wrong usage,\n"
     "3 where the daemon can't be reached.\n";
@@ -44,6 +49,15 @@ typedef struct {
   char *guarantee;
   char *limit;
   int shares;
+  char **policies;
+  gint64 seed;
+  char *surplus;
+  char **without;
+  char *plot;
+  char *plot_policy;
+  char *explain;
+  char *at;
+  char *scenario;
   gboolean version;
 } Given;
 
@@ -55,6 +69,14 @@ given_clear(Given *given)
   g_free(given->uri);
   g_free(given->guarantee);
   g_free(given->limit);
+  g_strfreev(given->policies);
+  g_free(given->surplus);
+  g_strfreev(given->without);
+  g_free(given->plot);
+  g_free(given->plot_policy);
+  g_free(given->explain);
+  g_free(given->at);
+  g_free(given->scenario);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Given, given_clear)
 
@@ -79,6 +101,63 @@ take_config(CagmaConfig *config, const Given *given, GError **error)
     config->shares = (uint32_t)given->shares;
   config->given = (given->guarantee ? CAGMA_GIVEN_GUARANTEE : 0) | (given->limit ? CAGMA_GIVEN_LIMIT : 0) |
                   (given->shares >= 0 ? CAGMA_GIVEN_SHARES : 0);
+  return TRUE;
+}
+
+static void
+add_simulate_options(GOptionContext *context, CagmaCtl *ctl, Given *given)
+{
+  const GOptionEntry entries[] = {
+    { "policy", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &given->policies,
+      "simulate: run these, instead of the usual ones; replay: let these decide", "NAME[,NAME…]" },
+    { "seed", 0, 0, G_OPTION_ARG_INT64, &given->seed, "simulate: instead of the scenario's", "N" },
+    { "surplus", 0, 0, G_OPTION_ARG_STRING, &given->surplus,
+      "simulate, replay: instead of the scenario's or the recorded one", "leave|reclaim" },
+    { "without", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given->without,
+      "simulate, replay: leave out these rules of our policies", "RULE[,RULE…]" },
+    { "guests", 0, 0, G_OPTION_ARG_NONE, &ctl->guests, "simulate, replay: a row for each guest too", NULL },
+    { "plot", 0, 0, G_OPTION_ARG_FILENAME, &given->plot, "simulate: draw a run into this file", "FILE.svg" },
+    { "plot-policy", 0, 0, G_OPTION_ARG_STRING, &given->plot_policy, "simulate: whose (default: the first)",
+      "NAME" },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static void
+add_replay_options(GOptionContext *context, CagmaCtl *ctl, Given *given)
+{
+  const GOptionEntry entries[] = {
+    { "all", 0, 0, G_OPTION_ARG_NONE, &ctl->all, "replay: show all differences", NULL },
+    { "explain", 0, 0, G_OPTION_ARG_STRING, &given->explain, "replay: explain a decision on this domain",
+      "DOMAIN" },
+    { "at", 0, 0, G_OPTION_ARG_STRING, &given->at,
+      "replay: the last one at this time: seconds from the beginning, or ISO 8601", "TIME" },
+    { "scenario", 0, 0, G_OPTION_ARG_FILENAME, &given->scenario,
+      "replay: write the scenario inferred into this file", "FILE.json" },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static gboolean
+take_simulate_options(CagmaCtl *ctl, const Given *given, GError **error)
+{
+  if (given->seed < -1 || given->seed > G_MAXUINT32) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--seed takes 0 to %u", G_MAXUINT32);
+    return FALSE;
+  }
+  ctl->policies = given->policies;
+  ctl->seed = given->seed;
+  ctl->surplus = given->surplus;
+  ctl->without = given->without;
+  ctl->plot = given->plot;
+  ctl->plot_policy = given->plot_policy;
+  ctl->explain = given->explain;
+  ctl->at = given->at;
+  ctl->scenario = given->scenario;
   return TRUE;
 }
 
@@ -107,6 +186,8 @@ take_options(CagmaCtl *ctl, Given *given, int *argc, char ***argv, GError **erro
   g_option_context_set_summary(context, "Shows and checks what cagmad does.");
   g_option_context_set_description(context, description);
   g_option_context_add_main_entries(context, entries, NULL);
+  add_simulate_options(context, ctl, given);
+  add_replay_options(context, ctl, given);
   if (!g_option_context_parse(context, argc, argv, error))
     return FALSE;
   if (!(given->interval_s >= 0.1 && given->interval_s <= 3600) || ctl->count < 0) {
@@ -119,7 +200,7 @@ take_options(CagmaCtl *ctl, Given *given, int *argc, char ***argv, GError **erro
   ctl->caption = given->caption;
   ctl->uri = given->uri;
   ctl->interval_ms = (int)(given->interval_s * 1000);
-  return take_config(&ctl->config, given, error);
+  return take_simulate_options(ctl, given, error) && take_config(&ctl->config, given, error);
 }
 
 int
@@ -127,7 +208,7 @@ main(int argc, char **argv)
 {
   const char *run_dir = g_getenv("CAGMA_RUN_DIR");
   CagmaCtl ctl = { .run_dir = run_dir ? run_dir : CAGMA_RUN_DIR, .color = wants_color() };
-  g_auto(Given) given = { .interval_s = 1, .shares = -1 };
+  g_auto(Given) given = { .interval_s = 1, .shares = -1, .seed = -1 };
   g_autoptr(GError) error = NULL;
 
   setlocale(LC_ALL, "");
@@ -146,7 +227,7 @@ main(int argc, char **argv)
   if (argc > 1)
     g_printerr("cagmactl: no such command: %s\n", argv[1]);
   g_printerr("Usage: cagmactl status [DOMAIN] | explain DOMAIN | top | enable DOMAIN | disable DOMAIN | "
-             "check FILE…\n"
+             "check FILE… | simulate SCENARIO | replay RECORD\n"
              "Try 'cagmactl --help'.\n");
   return CAGMA_EXIT_USAGE;
 }

@@ -22,6 +22,19 @@ typedef struct {
   const char *uri;     /* enable, disable */
   gboolean dry_run;
   CagmaConfig config; /* enable: what was asked for is marked as given */
+  /* simulate, replay; NULL where nothing is asked for */
+  char **policies; /* each one or several with commas between */
+  gint64 seed;     /* -1: the scenario's */
+  const char *surplus;
+  char **without;   /* rules; as policies */
+  const char *plot; /* a file */
+  const char *plot_policy;
+  gboolean guests; /* a row for each */
+  /* replay */
+  gboolean all;         /* no limit on what is shown */
+  const char *explain;  /* a domain */
+  const char *at;       /* a time */
+  const char *scenario; /* a file */
 } CagmaCtl;
 
 int cagma_ctl_status(const CagmaCtl *ctl, int argc, char **argv);
@@ -29,4 +42,6 @@ int cagma_ctl_explain(const CagmaCtl *ctl, int argc, char **argv);
 int cagma_ctl_top(const CagmaCtl *ctl, int argc, char **argv);
 int cagma_ctl_enable(const CagmaCtl *ctl, int argc, char **argv);
 int cagma_ctl_disable(const CagmaCtl *ctl, int argc, char **argv);
+int cagma_ctl_simulate(const CagmaCtl *ctl, int argc, char **argv);
+int cagma_ctl_replay(const CagmaCtl *ctl, int argc, char **argv);
 int cagma_ctl_check(const CagmaCtl *ctl, int argc, char **argv);

@@ -21,6 +21,11 @@ check_sample(const CagmaSample *raw)
   g_assert_cmpuint(sample.swap_used_kib, <=, CAGMA_MAX_KIB);
   g_assert_cmpuint(sample.largest_kib, <=, 2 * CAGMA_MAX_KIB);
   g_assert_cmpuint(sample.swapping_kib, <=, 2 * CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.refault_file_kib, <=, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.refault_anon_kib, <=, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.load1_permille, <=, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.load5_permille, <=, CAGMA_MAX_KIB);
+  g_assert_cmpuint(sample.load15_permille, <=, CAGMA_MAX_KIB);
   cagma_sample_clamp(&sample, CAGMA_GIB(1));
 }
 
@@ -36,7 +41,8 @@ read_line(const char *line, gsize length, gpointer user_data)
     g_string_append_len(user_data, line, (gssize)length);
   if (!cagma_agent_message_parse(line, length, &message, &error))
     fuzz_check_error(error);
-  else if (message.kind == CAGMA_AGENT_STATS || message.kind == CAGMA_AGENT_PRESSURE)
+  else if (message.kind == CAGMA_AGENT_STATS || message.kind == CAGMA_AGENT_PRESSURE ||
+           message.kind == CAGMA_AGENT_LOAD)
     check_sample(&message.sample);
   else if (message.kind == CAGMA_AGENT_ERROR)
     g_assert_true(g_utf8_validate(message.error, -1, NULL));

@@ -136,6 +136,15 @@ backend_ask(CagmaBackend *backend, const char *uuid)
 }
 
 static void
+backend_ask_load(CagmaBackend *backend, const char *uuid)
+{
+  FakeGuest *guest = find((FakeBackend *)backend, uuid);
+
+  g_assert_true(guest && guest->listened);
+  guest->n_load_asks++;
+}
+
+static void
 carry_out(FakeBackend *fake, FakeGuest *guest, CagmaRequest *request)
 {
   switch (request->kind) {
@@ -164,8 +173,13 @@ carry_out(FakeBackend *fake, FakeGuest *guest, CagmaRequest *request)
     guest->status_us = g_get_monotonic_time();
     break;
   case CAGMA_REQUEST_AGENT:
-    request->reply =
-        g_strdup(strstr(request->command, "guest-info") ? guest->agent_info : guest->agent_reply);
+    if (strstr(request->command, "guest-info"))
+      request->reply = g_strdup(guest->agent_info);
+    else if (strstr(request->command, "guest-get-load") && guest->agent_load)
+      request->reply = g_strdup(guest->agent_load);
+    else
+      request->reply = g_strdup(guest->agent_reply);
+    guest->n_agent_loads += strstr(request->command, "guest-get-load") != NULL;
     g_assert_nonnull(request->reply);
     break;
   }
@@ -275,6 +289,7 @@ fake_new(void)
                                   .hurry = backend_hurry,
                                   .listen = backend_listen,
                                   .ask = backend_ask,
+                                  .ask_load = backend_ask_load,
                                   .close = backend_close };
   fake->guests = g_ptr_array_new_with_free_func(guest_free);
   g_queue_init(&fake->asked);

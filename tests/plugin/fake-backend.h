@@ -51,7 +51,10 @@ typedef struct {
   unsigned n_hurried;      /* while a request was under way */
   gboolean listened;       /* to its channel */
   unsigned n_channel_asks; /* of its channel */
+  unsigned n_load_asks;    /* of its channel, for its load */
+  unsigned n_agent_loads;  /* of its QEMU guest agent */
   const char *agent_info;  /* to an AGENT request: to guest-info … */
+  const char *agent_load;  /* … to guest-get-load; NULL: as to any other … */
   const char *agent_reply; /* … and to any other; static */
   const char *agent_asked; /* the last one's command */
   gboolean job_asked;      /* the last sample asked for jobs too */

@@ -9,7 +9,10 @@
 
 #define STATS(members) "{\"return\": {" members "}}"
 #define EVENT(members) "{\"event\": \"GUEST_MEMORY_PRESSURE\", \"data\": {" members "}}"
-#define ALL CAGMA_HAS_USABLE | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS | CAGMA_HAS_SWAP_USED | CAGMA_HAS_LARGEST
+#define LOAD(members) STATS("\"load1m\": " members)
+#define ALL                                                                                                  \
+  (CAGMA_HAS_USABLE | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS | CAGMA_HAS_SWAP_USED | CAGMA_HAS_LARGEST |          \
+   CAGMA_HAS_REFAULT | CAGMA_HAS_VCPUS)
 
 /* The two lines of docs/agent-protocol.md. */
 static const char stats_line[] =
@@ -64,6 +67,8 @@ test_documented_lines(void)
   g_assert_cmpuint(stats.sample.swap_out_kib, ==, 0);
   g_assert_cmpuint(stats.sample.swap_used_kib, ==, 0);
   g_assert_cmpuint(stats.sample.largest_kib, ==, 4247552 / 1024);
+  g_assert_cmpuint(stats.sample.vcpus, ==, 1);
+  g_assert_cmpuint(stats.sample.swap_total_kib, ==, 536866816 / 1024);
 
   g_assert_cmpint(event.kind, ==, CAGMA_AGENT_PRESSURE);
   g_assert_cmpint(event.sample.source, ==, CAGMA_SAMPLE_CHANNEL);
@@ -101,9 +106,17 @@ test_figures(void)
     { EVENT("\"pages-swapped-in\": 2"), { .swap_in_kib = 8 } },
     { EVENT("\"pages-swapped-out\": 2"), { .swap_out_kib = 8 } },
     { EVENT("\"major-faults\": 7"), { .has = CAGMA_HAS_FAULTS, .major_faults = 7 } },
+    { EVENT("\"refaults-file\": 7, \"refaults-anon\": 2"),
+      { .has = CAGMA_HAS_REFAULT, .refault_file_kib = 28, .refault_anon_kib = 8 } },
+    { EVENT("\"page-size\": 65536, \"refaults-file\": 7"),
+      { .has = CAGMA_HAS_REFAULT, .refault_file_kib = 448 } },
+    /* Anonymous ones alone no kernel counts. */
+    { EVENT("\"refaults-anon\": 2"), { .refault_anon_kib = 8 } },
+    { EVENT("\"vcpus\": 16"), { .has = CAGMA_HAS_VCPUS, .vcpus = 16 } },
     { EVENT("\"swap-total\": 8192, \"swap-free\": 2048"),
-      { .has = CAGMA_HAS_SWAP_USED, .swap_used_kib = 6 } },
-    { EVENT("\"swap-total\": 8192, \"swap-free\": 9223372036854775807"), { .has = CAGMA_HAS_SWAP_USED } },
+      { .has = CAGMA_HAS_SWAP_USED, .swap_used_kib = 6, .swap_total_kib = 8 } },
+    { EVENT("\"swap-total\": 8192, \"swap-free\": 9223372036854775807"),
+      { .has = CAGMA_HAS_SWAP_USED, .swap_total_kib = 8 } },
     { EVENT("\"swap-total\": 8192"), { .swap_used_kib = 8 } },
     { EVENT("\"largest-process\": {\"rss\": 2048, \"swap\": 1024}, \"swapping-process\": {\"rss\": 1024}"),
       { .has = CAGMA_HAS_LARGEST | CAGMA_HAS_SWAPPING, .largest_kib = 3, .swapping_kib = 1 } },
@@ -135,12 +148,46 @@ test_figures(void)
     if (!(expected.has & CAGMA_HAS_SWAP))
       found.swap_in_kib = found.swap_out_kib = expected.swap_in_kib = expected.swap_out_kib = 0;
     if (!(expected.has & CAGMA_HAS_SWAP_USED))
-      found.swap_used_kib = expected.swap_used_kib = 0;
+      found.swap_used_kib = expected.swap_used_kib = found.swap_total_kib = expected.swap_total_kib = 0;
     if (!(expected.has & CAGMA_HAS_LARGEST))
       found.largest_kib = expected.largest_kib = 0;
     if (memcmp(&found, &expected, sizeof found) != 0)
       g_error("case %zu: %s: has %x, not %x, or its values differ", i, cases[i].line, found.has,
               expected.has);
+  }
+}
+
+/* "12.5" is 12500. */
+static void
+test_loads(void)
+{
+  static const struct {
+    const char *line;
+    uint32_t has;
+    uint64_t load1, load5, load15;
+  } cases[] = {
+    /* docs/agent-protocol.md */
+    { LOAD("0.41, \"load5m\": 0.17, \"load15m\": 0.06"), CAGMA_HAS_LOAD, 410, 170, 60 },
+    /* A whole number comes without a point from QEMU. */
+    { LOAD("0, \"load5m\": 2, \"load15m\": 1.0"), CAGMA_HAS_LOAD, 0, 2000, 1000 },
+    { LOAD("12.3456, \"load5m\": 1e1, \"load15m\": 0.0004"), CAGMA_HAS_LOAD, 12346, 10000, 0 },
+    { LOAD("1e308, \"load5m\": 9223372036854775807, \"load15m\": 1e9"), CAGMA_HAS_LOAD, 1000000000000,
+      1000000000000, 1000000000000 },
+    { LOAD("0.41, \"load5m\": 0.17"), 0, 410, 170, 0 },
+    /* Figures are figures, whatever comes with them. */
+    { LOAD("0.41"), 0, 410, 0, 0 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    CagmaAgentMessage message = read_line(cases[i].line, -1);
+
+    g_test_message("%s", cases[i].line);
+    g_assert_cmpint(message.kind, ==, CAGMA_AGENT_LOAD);
+    g_assert_cmpint(message.sample.source, ==, CAGMA_SAMPLE_CHANNEL);
+    g_assert_cmpuint(message.sample.has, ==, cases[i].has);
+    g_assert_cmpuint(message.sample.load1_permille, ==, cases[i].load1);
+    g_assert_cmpuint(message.sample.load5_permille, ==, cases[i].load5);
+    g_assert_cmpuint(message.sample.load15_permille, ==, cases[i].load15);
   }
 }
 
@@ -244,6 +291,14 @@ test_refused(void)
     { "{\"event\": null, \"data\": {}}", CONTENT, "without a name or data" },
     { "{\"event\": {}, \"data\": {}}", CONTENT, "without a name or data" },
     { STATS("\"available\": -1"), CONTENT, "available is not a count" },
+    { LOAD("-0.1, \"load5m\": 0, \"load15m\": 0"), CONTENT, "load1m is not a load" },
+    { LOAD("0, \"load5m\": \"0\", \"load15m\": 0"), CONTENT, "load5m is not a load" },
+    { LOAD("0, \"load5m\": 0, \"load15m\": -1"), CONTENT, "load15m is not a load" },
+    { LOAD("null, \"load5m\": 0, \"load15m\": 0"), CONTENT, "load1m is not a load" },
+    { LOAD("[1], \"load5m\": 0, \"load15m\": 0"), CONTENT, "load1m is not a load" },
+    { LOAD("true, \"load5m\": 0, \"load15m\": 0"), CONTENT, "load1m is not a load" },
+    { EVENT("\"refaults-file\": -1"), CONTENT, "refaults-file is not a count" },
+    { EVENT("\"vcpus\": 1.5"), CONTENT, "vcpus is not a count" },
     { STATS("\"available\": 1.5"), CONTENT, "available is not a count" },
     { STATS("\"available\": 1024.0"), CONTENT, "available is not a count" },
     { STATS("\"available\": 1e3"), CONTENT, "available is not a count" },
@@ -577,6 +632,7 @@ main(int argc, char **argv)
   kit_init(&argc, &argv);
   g_test_add_func("/agent-reply/documented-lines", test_documented_lines);
   g_test_add_func("/agent-reply/figures", test_figures);
+  g_test_add_func("/agent-reply/loads", test_loads);
   g_test_add_func("/agent-reply/other-messages", test_other_messages);
   g_test_add_func("/agent-reply/long-error-is-cut", test_long_error_is_cut);
   g_test_add_func("/agent-reply/refused", test_refused);

@@ -228,6 +228,7 @@ typedef struct {
   unsigned n_down;
   char *reason;
   unsigned n_stats;
+  unsigned n_loads;
   unsigned n_pressure;
   gboolean removes; /* the channel, when it says something … */
   gboolean frees;   /* … or all of them */
@@ -250,8 +251,12 @@ on_message(void *owner, const char *uuid, const CagmaAgentMessage *message)
   Fixture *f = owner;
 
   g_assert_cmpstr(uuid, ==, UUID);
-  g_assert_cmpuint(message->sample.usable_kib, ==, 1024);
+  if (message->kind == CAGMA_AGENT_LOAD)
+    g_assert_cmpuint(message->sample.load1_permille, ==, 410);
+  else
+    g_assert_cmpuint(message->sample.usable_kib, ==, 1024);
   f->n_stats += message->kind == CAGMA_AGENT_STATS;
+  f->n_loads += message->kind == CAGMA_AGENT_LOAD;
   f->n_pressure += message->kind == CAGMA_AGENT_PRESSURE;
   if (f->removes)
     cagma_channels_remove(f->channels, UUID);
@@ -453,6 +458,22 @@ test_silent_agent(Fixture *f, gconstpointer unused)
     say(STATS);
   }
   g_assert_cmpuint(f->n_down, ==, 1);
+}
+
+static void
+test_load(Fixture *f, gconstpointer unused)
+{
+  (void)unused;
+  cagma_channels_add(f->channels, UUID);
+  /* While nobody answers, there's nobody to ask. */
+  cagma_channels_ask_load(f->channels, UUID);
+  go_live();
+  g_assert_false(was_sent("guest-get-load"));
+  cagma_channels_ask_load(f->channels, UUID);
+  KIT_WAIT(was_sent("guest-get-load"));
+  say("{\"return\": {\"load1m\": 0.41, \"load5m\": 0.17, \"load15m\": 0.06}}\n");
+  g_assert_cmpuint(f->n_loads, ==, 1);
+  cagma_channels_ask_load(f->channels, "00000000-0000-0000-0000-000000000000");
 }
 
 static void
@@ -704,6 +725,7 @@ main(int argc, char **argv)
   } tests[] = {
     { "/channels/sync", test_sync },
     { "/channels/silent-agent", test_silent_agent },
+    { "/channels/load", test_load },
     { "/channels/ends", test_ends },
     { "/channels/send-fails", test_send_fails },
     { "/channels/refused", test_refused },

@@ -131,11 +131,11 @@ test_bad(void)
     { "[host]\npool=91%\n", { "pool='91%'" } },
     { "[host]\npool=-1%\n", { "pool='-1%'" } },
     { "[host]\npool=some\n", { "pool='some'" } },
-    { "[host]\npolicy=mom\n", { "policy='mom'", "expected cagma or cagma-classic" } },
+    { "[host]\npolicy=mom\n", { "policy='mom'", "expected cagma, cagma-classic, baruchi, vmmb or static" } },
     { "[host]\npolicy=classic\n", { "policy='classic'", "cagma-classic" } },
     { "[defaults]\nmanage=none\n", { "manage='none'", "configured", "all" } },
     { "[defaults]\nmode=on\n", { "mode='on'", "enforce, observe or off" } },
-    { "[defaults]\nestimator=magic\n", { "estimator='magic'", "critical or static" } },
+    { "[defaults]\nestimator=magic\n", { "estimator='magic'", "critical, loadavg, missratio or static" } },
     { "[defaults]\nguarantee=some\n", { "guarantee='some'" } },
     { "[defaults]\nshares=-1\n", { "shares='-1'" } },
     { "[defaults]\nshares=1000001\n", { "shares='1000001'", "1000000" } },
@@ -253,6 +253,32 @@ test_load(void)
   kit_remove(dir);
 }
 
+static void
+test_policy_brings_its_estimator(void)
+{
+  static const struct {
+    const char *text;
+    CagmaPolicyKind policy;
+    CagmaEstimatorKind estimator;
+  } cases[] = {
+    { "[host]\npolicy=cagma\n", CAGMA_POLICY_CAGMA, CAGMA_ESTIMATOR_CRITICAL },
+    { "[host]\npolicy=baruchi\n", CAGMA_POLICY_BARUCHI, CAGMA_ESTIMATOR_LOADAVG },
+    { "[host]\npolicy=vmmb\n", CAGMA_POLICY_VMMB, CAGMA_ESTIMATOR_MISSRATIO },
+    { "[host]\npolicy=static\n", CAGMA_POLICY_STATIC, CAGMA_ESTIMATOR_STATIC },
+    { "[host]\npolicy=vmmb\npolicy=cagma\n", CAGMA_POLICY_CAGMA, CAGMA_ESTIMATOR_CRITICAL },
+    /* What the operator chose stays, wherever it stands. */
+    { "[host]\npolicy=vmmb\n[defaults]\nestimator=loadavg\n", CAGMA_POLICY_VMMB, CAGMA_ESTIMATOR_LOADAVG },
+    { "[defaults]\nestimator=critical\n[host]\npolicy=vmmb\n", CAGMA_POLICY_VMMB, CAGMA_ESTIMATOR_CRITICAL },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(CagmaConf) conf = parsed(cases[i].text);
+
+    g_assert_cmpint(conf->policy, ==, cases[i].policy);
+    g_assert_cmpint(conf->defaults.estimator, ==, cases[i].estimator);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -261,6 +287,7 @@ main(int argc, char **argv)
   g_test_add_func("/conf/everything", test_everything);
   g_test_add_func("/conf/last-of-two-holds", test_last_of_two_holds);
   g_test_add_func("/conf/policy-brings-its-source", test_policy_brings_its_source);
+  g_test_add_func("/conf/policy-brings-its-estimator", test_policy_brings_its_estimator);
   g_test_add_func("/conf/bad", test_bad);
   g_test_add_func("/conf/messages-are-printable", test_messages_are_printable);
   g_test_add_func("/conf/long-values-are-cut", test_long_values_are_cut);

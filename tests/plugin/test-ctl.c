@@ -16,6 +16,9 @@
   "<metadata><cagma:memory xmlns:cagma='urn:cagma:memory:1'><cagma:shares>" shares                           \
   "</cagma:shares></cagma:memory></metadata></domain>"
 
+#define SCENARIO(memory)                                                                                     \
+  "{\"cagma-scenario\": 1, \"name\": \"s\", \"guests\": [{\"name\": \"g\", \"memory-mib\": " memory "}]}"
+
 static KitRun *
 ctl(const char *run_dir, const char *a, const char *b, const char *c)
 {
@@ -63,6 +66,12 @@ test_check(void)
     { "<!DOCTYPE memory [<!ENTITY a 'b'>]><memory/>", 1, { "DOCTYPE" } },
     { "<other/>", 1, { "other" } },
     { "[host]\nperiod=\033[2J\n", 1, { "period=" } },
+    { " \n" SCENARIO("256"), 0, { "valid (scenario)" } },
+    { SCENARIO("true"), 1, { "scenario", "$.guests[0].memory-mib: isn't a number" } },
+    { SCENARIO("256") "x", 1, { "scenario", "line 1, column 81: something behind the end" } },
+    { "\xef\xbb\xbf{}", 1, { "scenario", "line 1, column 1: not JSON" } },
+    { "{\"\033[2J\": 1}", 1, { "scenario", "line 1, column 3: a control character" } },
+    { "[]", 1, { "cagmad.conf" } },
     { "\xff\xfe", 1, { "cagmad.conf" } },
   };
   char *dir = kit_tmpdir();

@@ -12,13 +12,19 @@
 #define MEMORY "<cagma:memory xmlns:cagma='" CAGMA_MEMORY_URI "'"
 #define GUARANTEE "<cagma:guarantee unit='MiB'>256</cagma:guarantee>"
 #define ENFORCED MEMORY ">" GUARANTEE "</cagma:memory>"
+/* Nor more than it needs, nor asked to give for others' comfort: what moves is what a test makes move. */
+#define NO_SHARES MEMORY ">" GUARANTEE "<cagma:shares>0</cagma:shares></cagma:memory>"
 #define NO_EMERGENCY MEMORY ">" GUARANTEE "<cagma:emergency enabled='no'/></cagma:memory>"
 #define OBSERVED MEMORY " mode='observe'>" GUARANTEE "</cagma:memory>"
+#define BY_LOAD MEMORY " estimator='loadavg'>" GUARANTEE "</cagma:memory>"
 #define OFF MEMORY " mode='off'/>"
 
 #define POOL_MIB 64
-#define HOST(period)                                                                                         \
-  "[host]\nuri=fake:///\nreserve=0\noverhead=0\npool=64MiB\nbudget=2112MiB\nperiod=" period "\n"
+#define HOST(budget, period)                                                                                 \
+  "[host]\nuri=fake:///\nreserve=0\noverhead=0\npool=64MiB\nbudget=" budget "\nperiod=" period "\n"
+/* What both guests have and the pool, and 1 GiB more. */
+#define TIGHT "2112MiB"
+#define WIDE "3136MiB"
 
 /* As a QEMU guest agent answers guest-info. */
 #define INFO(more)                                                                                           \
@@ -29,6 +35,8 @@
 #define BLOCKED INFO(",{\"enabled\":false,\"name\":\"guest-get-memory-stats\",\"success-response\":true}")
 /* 824 MiB available, as its balloon's statistics say too. */
 #define AGENT_STATS "{\"return\":{\"available\":864026624,\"pages-swapped-in\":0,\"pages-swapped-out\":0}}"
+#define AGENT_STATS_VCPUS                                                                                    \
+  "{\"return\":{\"available\":864026624,\"pages-swapped-in\":0,\"pages-swapped-out\":0,\"vcpus\":2}}"
 
 typedef struct {
   FakeBackend *fake;
@@ -72,12 +80,12 @@ set_up(Fixture *f, gconstpointer config)
   targets_dir = g_build_filename(f->dir, "targets", NULL);
   f->targets = cagma_targets_open(targets_dir, &error);
   g_assert_no_error(error);
-  f->conf = conf_of(HOST("100ms"));
-  f->slow = conf_of(HOST("60s"));
+  f->conf = conf_of(HOST(TIGHT, "100ms"));
+  f->slow = conf_of(HOST(TIGHT, "60s"));
   f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, no_memory, FALSE);
   f->talker = fake_add(f->fake, "talker", 2048, 1024, 600, config ? config : ENFORCED);
   f->talker->channel = TRUE;
-  f->idle = fake_add(f->fake, "idle", 2048, 1024, 200, ENFORCED);
+  f->idle = fake_add(f->fake, "idle", 2048, 1024, 200, NO_SHARES);
 }
 
 static void
@@ -132,21 +140,46 @@ run(Fixture *f)
   fake_start(f->fake, f->idle);
 }
 
-/* All is known and at rest, and then nothing happens of itself for a minute. */
+/* Nothing happens of itself for a minute. */
 static void
-settle(Fixture *f)
+slow_down(Fixture *f)
 {
-  unsigned described;
+  unsigned described = f->talker->n_asked[CAGMA_REQUEST_DESCRIBE];
 
-  run(f);
-  KIT_WAIT(settled(f, f->talker) && settled(f, f->idle));
-  described = f->talker->n_asked[CAGMA_REQUEST_DESCRIBE];
   cagma_manager_configure(f->manager, f->slow);
   KIT_WAIT(f->talker->n_asked[CAGMA_REQUEST_DESCRIBE] > described);
   for (int i = 0; i < 20; i++)
     kit_breathe();
   g_assert_true(f->talker->listened);
+}
+
+/* All is known and at rest. */
+static void
+settle(Fixture *f)
+{
+  run(f);
+  KIT_WAIT(settled(f, f->talker) && settled(f, f->idle));
+  slow_down(f);
   g_assert_cmpuint(f->talker->sets->len + f->idle->sets->len, ==, 0);
+}
+
+/* On a host that has more than both hold: it is handed out first. */
+static void
+settle_wide(Fixture *f)
+{
+  CagmaConf *wide = conf_of(HOST(WIDE, "100ms"));
+
+  cagma_manager_configure(f->manager, wide);
+  cagma_conf_free(f->conf);
+  f->conf = wide;
+  cagma_conf_free(f->slow);
+  f->slow = conf_of(HOST(WIDE, "60s"));
+  f->idle->used_kib = CAGMA_MIB(400);
+  fake_configure(f->fake, f->idle, ENFORCED);
+  run(f);
+  KIT_WAIT(f->talker->actual_kib > CAGMA_GIB(1) && f->idle->actual_kib > CAGMA_GIB(1));
+  KIT_WAIT(settled(f, f->talker) && settled(f, f->idle));
+  slow_down(f);
 }
 
 static void
@@ -299,6 +332,32 @@ test_pressure_is_answered_within_the_call(Fixture *f, gconstpointer unused)
   /* What the other gives arrives without anybody's period, too. */
   KIT_WAIT(f->talker->actual_kib > CAGMA_MIB(1024 + POOL_MIB));
   g_assert_cmpuint(f->talker->actual_kib + f->idle->actual_kib, <=, CAGMA_MIB(2048 + POOL_MIB));
+}
+
+/* A host that has handed out all it has but the pool answers as fast. */
+static void
+test_pressure_after_spreading(Fixture *f, gconstpointer unused)
+{
+  uint64_t talker_kib, idle_kib, target_kib;
+
+  (void)unused;
+  settle_wide(f);
+  talker_kib = f->talker->actual_kib;
+  idle_kib = f->idle->actual_kib;
+  g_assert_cmpuint(n_sets(f), ==, 2);
+  g_assert_cmpuint(talker_kib + idle_kib, >=, CAGMA_MIB(3072 - 8));
+
+  cry(f, f->talker);
+  g_assert_cmpuint(f->talker->sets->len, ==, 2);
+  target_kib = g_array_index(f->talker->sets, uint64_t, 1);
+  g_assert_cmpuint(target_kib, >, talker_kib);
+  g_assert_cmpuint(target_kib, <=, talker_kib + CAGMA_MIB(POOL_MIB + 8));
+  g_assert_cmpuint(f->idle->sets->len, ==, 2);
+  g_assert_cmpuint(g_array_index(f->idle->sets, uint64_t, 1), <, idle_kib);
+  /* It has no need to go below what it needs itself. */
+  g_assert_cmpuint(g_array_index(f->idle->sets, uint64_t, 1), >=, CAGMA_MIB(464));
+  KIT_WAIT(f->talker->actual_kib > talker_kib + CAGMA_MIB(POOL_MIB + 8));
+  g_assert_cmpuint(f->talker->actual_kib + f->idle->actual_kib, <=, CAGMA_MIB(3072 + POOL_MIB));
 }
 
 static void
@@ -604,6 +663,71 @@ test_able_agent_is_asked_each_period(Fixture *f, gconstpointer unused)
   g_assert_cmpuint(n_agent(guest), ==, before);
 }
 
+static gboolean
+explains(Fixture *f, const char *name, const char *fragment)
+{
+  g_autofree char *text = cagma_manager_explain(f->manager, name);
+
+  return text && strstr(text, fragment);
+}
+
+/* By the channel: once in a while, and of no domain that nobody wants the load of. */
+static void
+test_load_is_asked_for_where_it_counts(Fixture *f, gconstpointer unused)
+{
+  CagmaSample load = { .source = CAGMA_SAMPLE_CHANNEL, .has = CAGMA_HAS_LOAD, .load1_permille = 900 };
+  CagmaSample vcpus = { .source = CAGMA_SAMPLE_CHANNEL,
+                        .has = CAGMA_HAS_USABLE | CAGMA_HAS_VCPUS,
+                        .usable_kib = CAGMA_MIB(424),
+                        .vcpus = 2 };
+
+  (void)unused;
+  run(f);
+  KIT_WAIT(f->talker->listened && settled(f, f->talker));
+  speak(f, f->talker, 424, FALSE);
+  let_rounds_pass(f->talker, 5);
+  g_assert_cmpuint(f->talker->n_load_asks, ==, 0);
+
+  fake_configure(f->fake, f->talker, BY_LOAD);
+  KIT_WAIT(explains(f, "talker", "without an agent that tells its load it stays where it is"));
+  speak(f, f->talker, 424, FALSE);
+  KIT_WAIT(f->talker->n_load_asks == 1);
+  fake_speak(f->fake, f->talker, &vcpus, FALSE);
+  fake_speak(f->fake, f->talker, &load, FALSE);
+  KIT_WAIT(explains(f, "talker", "load of 0.45, 0.00 and 0.00 a vCPU"));
+  let_rounds_pass(f->talker, 5);
+  g_assert_cmpuint(f->talker->n_load_asks, ==, 1);
+}
+
+static void
+test_agent_is_asked_for_load(Fixture *f, gconstpointer unused)
+{
+  FakeGuest *guest = f->idle;
+  unsigned before;
+
+  (void)unused;
+  guest->agent_channel = TRUE;
+  guest->agent_info = ABLE;
+  guest->agent_reply = AGENT_STATS_VCPUS;
+  guest->agent_load = "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"no such command\"}}";
+  run(f);
+  KIT_WAIT(says(f, guest, "source", "guest-agent"));
+  g_assert_cmpuint(guest->n_agent_loads, ==, 0);
+
+  /* One that knows figures but no loads isn't asked again, and goes on with the rest. */
+  fake_configure(f->fake, guest, BY_LOAD);
+  KIT_WAIT(guest->n_agent_loads == 1);
+  before = n_agent(guest);
+  KIT_WAIT(n_agent(guest) >= before + 3);
+  g_assert_cmpuint(guest->n_agent_loads, ==, 1);
+  g_assert_true(says(f, guest, "source", "guest-agent"));
+
+  guest->agent_load = "{\"return\":{\"load1m\":0.5,\"load5m\":1.5,\"load15m\":0.25}}";
+  fake_tell(f->fake, guest, CAGMA_EVENT_AGENT);
+  KIT_WAIT(explains(f, "idle", "load of 0.25, 0.75 and 0.12 a vCPU"));
+  g_assert_cmpuint(guest->n_agent_loads, ==, 2);
+}
+
 /* An answer that is none: the agent rests, the balloon goes on. */
 static void
 fail_and_go_on(Fixture *f, FakeGuest *guest, const char *reply, CagmaOutcome outcome)
@@ -795,6 +919,7 @@ main(int argc, char **argv)
     { "/guests/silent-source-is-replaced", test_silent_source_is_replaced, NULL },
     { "/guests/lost-ones-that-nobody-knows", test_lost_guests_that_nobody_knows, NULL },
     { "/guests/pressure-is-answered-within-the-call", test_pressure_is_answered_within_the_call, NULL },
+    { "/guests/pressure-after-spreading", test_pressure_after_spreading, NULL },
     { "/guests/pressure-while-others-are-silent", test_pressure_while_others_are_silent, NULL },
     { "/guests/pressure-hurries-what-is-under-way", test_pressure_hurries_what_is_under_way, NULL },
     { "/guests/pressure-without-shortage", test_pressure_without_shortage, NULL },
@@ -811,6 +936,8 @@ main(int argc, char **argv)
     { "/guests/no-agent-is-not-asked", test_no_agent_is_not_asked, NULL },
     { "/guests/stock-agent-is-left-alone", test_stock_agent_is_left_alone, NULL },
     { "/guests/able-agent-is-asked-each-period", test_able_agent_is_asked_each_period, NULL },
+    { "/guests/load-is-asked-for-where-it-counts", test_load_is_asked_for_where_it_counts, NULL },
+    { "/guests/agent-is-asked-for-load", test_agent_is_asked_for_load, NULL },
     { "/guests/failing-agent-rests", test_failing_agent_rests, NULL },
     { "/guests/hostile-agent", test_hostile_agent, NULL },
     { "/guests/waiting-agent-delays-nothing", test_waiting_agent_delays_nothing, NULL },

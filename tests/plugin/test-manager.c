@@ -15,7 +15,13 @@
  * that their balloons settle with the second report. */
 
 #define MEMORY "<cagma:memory xmlns:cagma='" CAGMA_MEMORY_URI "'"
-#define ENFORCED MEMORY "><cagma:guarantee unit='MiB'>256</cagma:guarantee></cagma:memory>"
+#define GUARANTEED(mib) "><cagma:guarantee unit='MiB'>" #mib "</cagma:guarantee>"
+/* So near that handing out what nobody needs isn't worth a call to one of 1 GiB: what moves is
+ * what the test makes move. */
+#define LIMITED "<cagma:limit unit='MiB'>1085</cagma:limit></cagma:memory>"
+#define UNLIMITED "</cagma:memory>"
+#define ENFORCED MEMORY GUARANTEED(256) LIMITED
+#define WHOLE MEMORY GUARANTEED(256) UNLIMITED
 #define OBSERVED MEMORY " mode='observe'/>"
 
 #define CONF                                                                                                 \
@@ -89,6 +95,13 @@ die(Fixture *f)
 {
   fake_backend(f->fake)->close(fake_backend(f->fake));
   g_clear_pointer(&f->manager, cagma_manager_free);
+}
+
+static void
+start_another(Fixture *f)
+{
+  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, read_memory, FALSE);
+  start(f);
 }
 
 static void
@@ -185,6 +198,10 @@ judge(FakeGuest *guest, uint64_t target_kib, void *user_data)
   g_assert_cmpuint(cagma_targets_get(f->targets, guest->uuid, guest->id), ==, target_kib);
 }
 
+/* What it uses then, and is given at least. */
+#define HUNGRY_MIB 975
+#define FED_MIB 1070
+
 /* A guest that needs more, next to one that has too much; both settled. */
 static void
 two_guests(Fixture *f, FakeGuest **hungry, FakeGuest **idle)
@@ -207,13 +224,73 @@ test_moves_memory(void)
   two_guests(f, &hungry, &idle);
   g_assert_cmpuint(hungry->sets->len + idle->sets->len, ==, 0);
 
-  hungry->used_kib = CAGMA_MIB(1010);
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   g_assert_cmpuint(idle->actual_kib, <, CAGMA_MIB(1024));
   g_assert_cmpuint(idle->actual_kib, >=, CAGMA_MIB(256));
   g_assert_cmpuint(hungry->actual_kib + idle->actual_kib, <=, CAGMA_GIB(2));
   KIT_WAIT(settled(f, hungry) && settled(f, idle));
   g_assert_true(cagma_manager_is_alive(f->manager));
+  fixture_free(f);
+}
+
+/* Guests that need nothing, on a host that has more than they hold: 1 GiB is handed out, in
+ * proportion to what they need, with a call each. */
+static void
+spread_over_two(Fixture *f, FakeGuest **large, FakeGuest **small)
+{
+  fake_judge(f->fake, judge, f);
+  *large = fake_add(f->fake, "large", 2048, 1024, 600, WHOLE);
+  *small = fake_add(f->fake, "small", 2048, 1024, 400, WHOLE);
+  start(f);
+  fake_start(f->fake, *large);
+  fake_start(f->fake, *small);
+  KIT_WAIT((*large)->actual_kib > CAGMA_GIB(1) && (*small)->actual_kib > CAGMA_GIB(1));
+  KIT_WAIT(settled(f, *large) && settled(f, *small));
+}
+
+static void
+test_hands_out_what_nobody_needs(void)
+{
+  Fixture *f = fixture_new("3GiB", FALSE);
+  FakeGuest *large, *small;
+
+  spread_over_two(f, &large, &small);
+  /* They need 664 and 464 MiB. Of the other 1944 these have parts as 167 to 117, the weights
+   * being 4 MiB of what each needs and one more. */
+  g_assert_cmpuint(large->actual_kib, >=, CAGMA_MIB(664 + 1943 * 167 / 284) - 1024);
+  g_assert_cmpuint(large->actual_kib, <=, CAGMA_MIB(664 + 1945 * 167 / 284) + 1024);
+  g_assert_cmpuint(large->actual_kib + small->actual_kib, <=, CAGMA_GIB(3));
+  g_assert_cmpuint(large->actual_kib + small->actual_kib, >=, CAGMA_GIB(3) - 1024);
+  let_rounds_pass(large, 10);
+  g_assert_cmpuint(large->sets->len, ==, 1);
+  g_assert_cmpuint(small->sets->len, ==, 1);
+
+  /* Nor has a daemon that is started anew another opinion. */
+  die(f);
+  start_another(f);
+  KIT_WAIT(settled(f, large) && settled(f, small));
+  let_rounds_pass(large, 10);
+  g_assert_cmpuint(large->sets->len + small->sets->len, ==, 2);
+  fixture_free(f);
+}
+
+/* Handed out to one, it is still there for another. */
+static void
+test_what_was_handed_out_is_taken_for_a_need(void)
+{
+  Fixture *f = fixture_new("3GiB", FALSE);
+  FakeGuest *large, *small;
+  uint64_t before_kib;
+
+  spread_over_two(f, &large, &small);
+  before_kib = large->actual_kib;
+  small->used_kib = CAGMA_MIB(1300);
+  KIT_WAIT(small->actual_kib >= CAGMA_MIB(1300 + 130));
+  KIT_WAIT(settled(f, large) && settled(f, small));
+  g_assert_cmpuint(large->actual_kib, <, before_kib);
+  g_assert_cmpuint(large->actual_kib, >=, CAGMA_MIB(664));
+  g_assert_cmpuint(large->actual_kib + small->actual_kib, <=, CAGMA_GIB(3));
   fixture_free(f);
 }
 
@@ -224,7 +301,7 @@ test_changed_metadata_counts_at_once(void)
   FakeGuest *hungry, *idle;
 
   two_guests(f, &hungry, &idle);
-  fake_configure(f->fake, idle, MEMORY "><cagma:guarantee unit='MiB'>1500</cagma:guarantee></cagma:memory>");
+  fake_configure(f->fake, idle, MEMORY GUARANTEED(1500) UNLIMITED);
   KIT_WAIT(idle->actual_kib >= CAGMA_MIB(1500));
   g_assert_cmpuint(number(f, idle, "guarantee-kib"), ==, CAGMA_MIB(1500));
   fixture_free(f);
@@ -239,9 +316,9 @@ test_raised_guarantee_overtakes_a_shrink(void)
 
   two_guests(f, &hungry, &idle);
   idle->silent[CAGMA_REQUEST_DESCRIBE] = TRUE;
-  fake_configure(f->fake, idle, MEMORY "><cagma:guarantee unit='MiB'>1024</cagma:guarantee></cagma:memory>");
+  fake_configure(f->fake, idle, MEMORY GUARANTEED(1024) LIMITED);
   KIT_WAIT(fake_n_held(f->fake, idle) == 1);
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(cagma_targets_get(f->targets, idle->uuid, idle->id) > 0);
   idle->silent[CAGMA_REQUEST_DESCRIBE] = FALSE;
   fake_release(f->fake, idle, CAGMA_OUTCOME_DONE);
@@ -254,10 +331,10 @@ test_raised_guarantee_overtakes_a_shrink(void)
 static void
 test_invalid_metadata_concerns_only_its_domain(void)
 {
-  Fixture *f = fixture_new("4GiB", FALSE);
+  Fixture *f = fixture_new("5GiB", FALSE);
   FakeGuest *hungry, *idle, *wrong;
 
-  wrong = fake_add(f->fake, "wrong", 1024, 1024, 200,
+  wrong = fake_add(f->fake, "wrong", 2048, 1024, 200,
                    MEMORY "><cagma:guarantee unit='parsec'>5</cagma:guarantee></cagma:memory>");
   two_guests(f, &hungry, &idle);
   fake_start(f->fake, wrong);
@@ -267,10 +344,10 @@ test_invalid_metadata_concerns_only_its_domain(void)
   g_assert_true(says(f, wrong, "state", "invalid"));
   g_assert_true(says(f, wrong, "reason", "parsec"));
   g_assert_cmpuint(kit_logged("parsec"), ==, 1);
-  g_assert_cmpuint(number(f, wrong, "charge-kib"), ==, CAGMA_GIB(1));
+  g_assert_cmpuint(number(f, wrong, "charge-kib"), ==, CAGMA_GIB(2));
 
-  hungry->used_kib = CAGMA_MIB(1010);
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   g_assert_cmpuint(wrong->sets->len, ==, 0);
 
   /* Set right, it is a domain like the others; its status says so when it may. */
@@ -293,8 +370,8 @@ test_unmanaged_is_charged_in_full(void)
   KIT_WAIT(says(f, stranger, "state", "unmanaged") && says(f, observed, "reason", "observed"));
   g_assert_cmpuint(number(f, stranger, "charge-kib"), ==, CAGMA_GIB(2));
   g_assert_cmpuint(number(f, observed, "charge-kib"), ==, CAGMA_GIB(2));
-  hungry->used_kib = CAGMA_MIB(1010);
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   g_assert_cmpuint(hungry->actual_kib + idle->actual_kib, <=, CAGMA_GIB(2));
   g_assert_cmpuint(stranger->sets->len + observed->sets->len, ==, 0);
   g_assert_null(stranger->status);
@@ -308,9 +385,9 @@ test_held_with_reason(void)
   Fixture *f = fixture_new("2GiB", FALSE);
   FakeGuest *hungry, *idle, *pinned, *bare;
 
-  pinned = fake_add(f->fake, "pinned", 512, 512, 100, ENFORCED);
+  pinned = fake_add(f->fake, "pinned", 512, 512, 100, WHOLE);
   pinned->passed_through = TRUE;
-  bare = fake_add(f->fake, "bare", 512, 512, 100, ENFORCED);
+  bare = fake_add(f->fake, "bare", 512, 512, 100, WHOLE);
   bare->no_balloon = TRUE;
   two_guests(f, &hungry, &idle);
   fake_start(f->fake, pinned);
@@ -322,7 +399,7 @@ test_held_with_reason(void)
   g_assert_true(says(f, pinned, "state", "held") && says(f, bare, "state", "held") &&
                 says(f, idle, "state", "held"));
 
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   let_rounds_pass(hungry, 8);
   g_assert_cmpuint(idle->sets->len + pinned->sets->len + bare->sets->len, ==, 0);
   fixture_free(f);
@@ -338,12 +415,12 @@ test_resumed_gives_again(void)
   idle->paused = TRUE;
   fake_tell(f->fake, idle, CAGMA_EVENT_PAUSED);
   KIT_WAIT(says(f, idle, "state", "held"));
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   let_rounds_pass(hungry, 5);
   g_assert_cmpuint(idle->sets->len, ==, 0);
   idle->paused = FALSE;
   fake_tell(f->fake, idle, CAGMA_EVENT_RESUMED);
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   fixture_free(f);
 }
 
@@ -379,7 +456,7 @@ test_busy_is_held_until_the_job_is_over(void)
   two_guests(f, &hungry, &idle);
   /* A migration lets itself be known when a change is asked for. */
   idle->migrates = TRUE;
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(idle->sets->len == 1);
   KIT_WAIT(says(f, idle, "state", "held") && says(f, idle, "reason", "migration"));
   let_rounds_pass(idle, 5);
@@ -425,7 +502,7 @@ test_silent_domain_delays_nobody(void)
   idle->silent[CAGMA_REQUEST_SAMPLE] = TRUE;
   KIT_WAIT(fake_n_held(f->fake, idle) == 1);
   began_us = g_get_monotonic_time();
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(hungry->sets->len > 0);
   /* A period, half of one for those that don't answer, and a second report. */
   g_assert_cmpint(g_get_monotonic_time() - began_us, <, 2 * G_USEC_PER_SEC);
@@ -451,8 +528,8 @@ test_unreadable_xml_delays_nobody(void)
   two_guests(f, &hungry, &idle);
   fake_start(f->fake, odd);
   KIT_WAIT(kit_logged("can't be read") > 0);
-  hungry->used_kib = CAGMA_MIB(1010);
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   g_assert_cmpuint(host_number(f, "charge-kib"), >=, CAGMA_GIB(3));
   g_assert_cmpuint(kit_logged("can't be read"), ==, 1);
   fixture_free(f);
@@ -466,7 +543,7 @@ test_description_is_asked_for_again(void)
 
   two_guests(f, &hungry, &idle);
   idle->outcome[CAGMA_REQUEST_DESCRIBE] = CAGMA_OUTCOME_FAILED;
-  fake_configure(f->fake, idle, MEMORY "><cagma:guarantee unit='MiB'>300</cagma:guarantee></cagma:memory>");
+  fake_configure(f->fake, idle, MEMORY GUARANTEED(300) LIMITED);
   let_rounds_pass(idle, 3);
   g_assert_cmpuint(number(f, idle, "guarantee-kib"), ==, CAGMA_MIB(256));
   g_assert_cmpuint(kit_logged("the fake says no"), ==, 1);
@@ -483,7 +560,7 @@ test_refused_set_leaves_the_previous_target(void)
 
   two_guests(f, &hungry, &idle);
   hungry->outcome[CAGMA_REQUEST_SET] = CAGMA_OUTCOME_FAILED;
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(hungry->sets->len == 1 && says(f, hungry, "state", "stuck"));
   g_assert_cmpuint(kit_logged("the fake says no"), ==, 1);
   g_assert_cmpuint(number(f, hungry, "target-kib"), ==, CAGMA_MIB(1024));
@@ -505,10 +582,9 @@ test_refusal_after_a_second_decision(void)
 
   two_guests(f, &hungry, &idle);
   hungry->silent[CAGMA_REQUEST_SET] = TRUE;
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(fake_n_held(f->fake, hungry) == 1);
-  fake_configure(f->fake, hungry,
-                 MEMORY "><cagma:guarantee unit='MiB'>1600</cagma:guarantee></cagma:memory>");
+  fake_configure(f->fake, hungry, MEMORY GUARANTEED(1600) UNLIMITED);
   let_rounds_pass(idle, 3);
   hungry->silent[CAGMA_REQUEST_SET] = FALSE;
   fake_release(f->fake, hungry, CAGMA_OUTCOME_FAILED);
@@ -559,7 +635,7 @@ test_stale_answers_are_ignored(void)
 
   two_guests(f, &hungry, &idle);
   hungry->silent[CAGMA_REQUEST_SET] = TRUE;
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(fake_n_held(f->fake, hungry) == 1);
   fake_stop(f->fake, hungry);
   g_assert_null(info_of(f, hungry));
@@ -584,7 +660,7 @@ test_restart_in_mid_flight(void)
 
   two_guests(f, &hungry, &idle);
   hungry->silent[CAGMA_REQUEST_SET] = TRUE;
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(fake_n_held(f->fake, hungry) == 1);
   hungry->used_kib = CAGMA_MIB(300);
   hungry->silent[CAGMA_REQUEST_SET] = FALSE;
@@ -607,7 +683,7 @@ test_restart_forgets_what_was_decided(void)
   idle->silent[CAGMA_REQUEST_DESCRIBE] = TRUE;
   fake_tell(f->fake, idle, CAGMA_EVENT_CHANGED);
   KIT_WAIT(fake_n_held(f->fake, idle) == 1);
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(cagma_targets_get(f->targets, idle->uuid, idle->id) > 0);
   hungry->used_kib = CAGMA_MIB(300);
   idle->silent[CAGMA_REQUEST_DESCRIBE] = FALSE;
@@ -676,8 +752,8 @@ test_expected_counts_before_it_is_described(void)
   two_guests(f, &hungry, &idle);
   cagma_manager_expect(f->manager, coming->uuid, "coming", CAGMA_GIB(2));
   fake_start(f->fake, coming);
-  hungry->used_kib = CAGMA_MIB(1010);
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   g_assert_cmpuint(hungry->actual_kib + idle->actual_kib, <=, CAGMA_GIB(2));
   g_assert_cmpuint(fake_n_held(f->fake, coming), ==, 1);
   fixture_free(f);
@@ -689,11 +765,11 @@ test_dry_run_sets_nothing(void)
   Fixture *f = fixture_new("2GiB", TRUE);
   FakeGuest *hungry, *idle, *found;
 
-  found = fake_add(f->fake, "found", 256, 256, 100, ENFORCED);
+  found = fake_add(f->fake, "found", 256, 256, 100, WHOLE);
   found->no_stats_period = TRUE;
   two_guests(f, &hungry, &idle);
   fake_start(f->fake, found);
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(kit_logged("idle: would set") > 0);
   let_rounds_pass(hungry, 5);
   g_assert_cmpuint(hungry->sets->len + idle->sets->len, ==, 0);
@@ -716,8 +792,8 @@ test_status_is_written_on_change_only(void)
   two_guests(f, &hungry, &idle);
   KIT_WAIT(hungry->status && idle->status);
   /* A change that matters waits until ten seconds are over, and is one write. */
-  hungry->used_kib = CAGMA_MIB(1010);
-  KIT_WAIT(settled(f, hungry) && hungry->actual_kib >= CAGMA_MIB(1100));
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(settled(f, hungry) && hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   g_assert_cmpuint(hungry->n_status, ==, 1);
   KIT_WAIT(hungry->n_status == 2);
   g_assert_cmpint(hungry->status_gap_us, >, 9 * G_USEC_PER_SEC);
@@ -740,7 +816,7 @@ static void
 test_failed_status_is_not_tried_each_period(void)
 {
   Fixture *f = fixture_new("4GiB", FALSE);
-  FakeGuest *guest = fake_add(f->fake, "guest", 1024, 1024, 300, ENFORCED);
+  FakeGuest *guest = fake_add(f->fake, "guest", 1024, 1024, 300, WHOLE);
 
   guest->outcome[CAGMA_REQUEST_STATUS] = CAGMA_OUTCOME_FAILED;
   start(f);
@@ -836,13 +912,6 @@ test_stop_without_domains(void)
   fixture_free(f);
 }
 
-static void
-start_another(Fixture *f)
-{
-  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, read_memory, FALSE);
-  start(f);
-}
-
 /* Guarantee 6. */
 static void
 test_killed_and_started_again_moves_nothing(void)
@@ -852,8 +921,8 @@ test_killed_and_started_again_moves_nothing(void)
   unsigned n_sets;
 
   two_guests(f, &hungry, &idle);
-  hungry->used_kib = CAGMA_MIB(1010);
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   KIT_WAIT(settled(f, hungry) && settled(f, idle));
   n_sets = hungry->sets->len + idle->sets->len;
   die(f);
@@ -871,7 +940,7 @@ static void
 test_announced_but_never_asked_for(void)
 {
   Fixture *f = fixture_new("4GiB", FALSE);
-  FakeGuest *guest = fake_add(f->fake, "guest", 2048, 1024, 500, ENFORCED);
+  FakeGuest *guest = fake_add(f->fake, "guest", 2048, 1024, 500, WHOLE);
   g_autoptr(GError) error = NULL;
 
   guest->runs = TRUE;
@@ -909,7 +978,7 @@ test_unwritable_target_moves_nothing(void)
 
   two_guests(f, &hungry, &idle);
   g_assert_cmpint(g_rmdir(targets_dir), ==, 0);
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(kit_logged("hungry: not set") > 0);
   let_rounds_pass(hungry, 5);
   g_assert_cmpuint(hungry->sets->len, ==, 0);
@@ -922,7 +991,7 @@ static void
 test_statistics_are_turned_on_once(void)
 {
   Fixture *f = fixture_new("4GiB", FALSE);
-  FakeGuest *guest = fake_add(f->fake, "guest", 1024, 1024, 300, ENFORCED);
+  FakeGuest *guest = fake_add(f->fake, "guest", 1024, 1024, 300, WHOLE);
   FakeGuest *stranger = fake_add(f->fake, "stranger", 1024, 1024, 300, NULL);
 
   guest->no_stats_period = stranger->no_stats_period = TRUE;
@@ -946,7 +1015,7 @@ test_stuck_balloon_is_withdrawn(void)
 
   two_guests(f, &hungry, &idle);
   hungry->sticks = TRUE;
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   KIT_WAIT(hungry->sets->len > 0);
   KIT_WAIT(last_set(hungry) == CAGMA_MIB(1024));
   n_sets = hungry->sets->len;
@@ -970,11 +1039,11 @@ test_auto_budget(void)
   /* Unknown is worse than little: nothing is decided. */
   memory_is_read = FALSE;
   KIT_WAIT(kit_logged("nothing is decided") > 0);
-  hungry->used_kib = CAGMA_MIB(1010);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
   let_rounds_pass(hungry, 5);
   g_assert_cmpuint(hungry->sets->len, ==, 0);
   memory_is_read = TRUE;
-  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(1100));
+  KIT_WAIT(hungry->actual_kib >= CAGMA_MIB(FED_MIB));
   fixture_free(f);
 }
 
@@ -1069,7 +1138,7 @@ static void
 test_status_is_never_written_undecided(void)
 {
   Fixture *f = fixture_new("8GiB", FALSE);
-  FakeGuest *guest = fake_add(f->fake, "guest", 1024, 1024, 300, ENFORCED);
+  FakeGuest *guest = fake_add(f->fake, "guest", 1024, 1024, 300, WHOLE);
   FakeGuest *other = fake_add(f->fake, "other", 256, 256, 100, NULL);
 
   start(f);
@@ -1088,7 +1157,7 @@ static void
 test_hostile_name(void)
 {
   Fixture *f = fixture_new("4GiB", FALSE);
-  FakeGuest *guest = fake_add(f->fake, "evil", 1024, 1024, 300, ENFORCED);
+  FakeGuest *guest = fake_add(f->fake, "evil", 1024, 1024, 300, WHOLE);
 
   g_free(guest->name);
   guest->name = g_strdup("e\033[2Jvil\xc2\x9b\xff");
@@ -1108,6 +1177,9 @@ main(int argc, char **argv)
 {
   kit_init(&argc, &argv);
   g_test_add_func("/manager/moves-memory", test_moves_memory);
+  g_test_add_func("/manager/hands-out-what-nobody-needs", test_hands_out_what_nobody_needs);
+  g_test_add_func("/manager/what-was-handed-out-is-taken-for-a-need",
+                  test_what_was_handed_out_is_taken_for_a_need);
   g_test_add_func("/manager/changed-metadata-counts-at-once", test_changed_metadata_counts_at_once);
   g_test_add_func("/manager/raised-guarantee-overtakes-a-shrink", test_raised_guarantee_overtakes_a_shrink);
   g_test_add_func("/manager/invalid-metadata-concerns-only-its-domain",

@@ -3,7 +3,8 @@
  * work: the guest's workload.
  *
  * With --mem, N tasks fill their part of the memory with incompressible data
- * and then change random pages of it; with --read they read a file or disk over
+ * and then change random pages of it, or with --in-order one page after the
+ * other, again and again; with --read they read a file or disk over
  * and over, so that the page cache fills. The parent only watches: it is locked
  * in memory, and once a second writes one line, to standard output or over the
  * previous one in the --stat file (padded with blanks):
@@ -47,6 +48,7 @@ typedef struct {
   uint64_t ramp_mib_per_s; /* all tasks together; 0: as fast as it goes */
   uint64_t pages_per_s;    /* all tasks together; 0: as fast as it goes */
   bool hold;               /* fill, then leave the memory alone */
+  bool in_order;           /* memory too */
   const char *file;        /* what --read reads */
   const char *stat;        /* NULL: standard output */
 } Options;
@@ -142,6 +144,7 @@ memory_task(const Options *options, uint64_t index, Slot *slot)
   const size_t pages = options->mem_mib * PAGES_PER_MIB / options->tasks;
   Pacer ramp = pacer_new(options->ramp_mib_per_s * PAGES_PER_MIB, options->tasks);
   Pacer pace;
+  size_t next = 0;
   uint64_t *memory =
       mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -155,7 +158,9 @@ memory_task(const Options *options, uint64_t index, Slot *slot)
 
   pace = pacer_new(options->pages_per_s, options->tasks);
   while (!options->hold) {
-    memory[next_random(&random) % pages * words_per_page]++;
+    const size_t page = options->in_order ? next++ : next_random(&random);
+
+    memory[page % pages * words_per_page]++;
     slot->events++;
     pacer_wait(&pace);
   }
@@ -319,7 +324,7 @@ watch_tasks(const Options *options, char *stat, pid_t *tasks, Slot *slots)
 static void
 usage(FILE *out)
 {
-  fputs("usage: work --mem MIB [--hold] [--ramp MIB_PER_S] [OPTION…]\n"
+  fputs("usage: work --mem MIB [--hold | --in-order] [--ramp MIB_PER_S] [OPTION…]\n"
         "       work --read MIB [--file PATH (/dev/data)] [OPTION…]\n"
         "options: [--tasks N] [--seconds S (0: for ever)] [--pace PAGES_PER_S] [--stat FILE]\n",
         out);
@@ -344,11 +349,17 @@ static Options
 parse_options(int argc, char **argv)
 {
   static const struct option known[] = {
-    { "mem", required_argument, NULL, 'm' },     { "read", required_argument, NULL, 'r' },
-    { "file", required_argument, NULL, 'f' },    { "tasks", required_argument, NULL, 't' },
-    { "seconds", required_argument, NULL, 's' }, { "hold", no_argument, NULL, 'h' },
-    { "ramp", required_argument, NULL, 'a' },    { "stat", required_argument, NULL, 'o' },
-    { "pace", required_argument, NULL, 'p' },    { NULL, 0, NULL, 0 },
+    { "mem", required_argument, NULL, 'm' },
+    { "read", required_argument, NULL, 'r' },
+    { "file", required_argument, NULL, 'f' },
+    { "tasks", required_argument, NULL, 't' },
+    { "seconds", required_argument, NULL, 's' },
+    { "hold", no_argument, NULL, 'h' },
+    { "ramp", required_argument, NULL, 'a' },
+    { "stat", required_argument, NULL, 'o' },
+    { "pace", required_argument, NULL, 'p' },
+    { "in-order", no_argument, NULL, 'i' },
+    { NULL, 0, NULL, 0 },
   };
   Options options = { .tasks = 1, .file = "/dev/data" };
   int c;
@@ -372,6 +383,9 @@ parse_options(int argc, char **argv)
       break;
     case 'h':
       options.hold = true;
+      break;
+    case 'i':
+      options.in_order = true;
       break;
     case 'a':
       options.ramp_mib_per_s = parse_number(optarg);

@@ -3,14 +3,14 @@
 # What of Debian 12 each part needs. Sourced by plugin/demo and tests/run.
 
 # shellcheck disable=SC2034 # used by those who source this
-PACKAGES_BUILD="meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev libglib2.0-dev-bin libvirt-dev libxml2-dev
+PACKAGES_BUILD="meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev libglib2.0-dev-bin libvirt-dev libxml2-dev zlib1g-dev
     libjson-glib-dev"
 # shellcheck disable=SC2034
 PACKAGES_LAB="libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils
     linux-image-cloud-amd64 busybox-static cpio kmod gcc libc6-dev iproute2 procps psmisc util-linux"
 # shellcheck disable=SC2034
 PACKAGES_TESTS="libxml2-utils python3 clang libclang-rt-14-dev clang-format clang-tidy cppcheck valgrind xsltproc
-    python3-docutils shellcheck qemu-guest-agent"
+    python3-docutils python3-jsonschema shellcheck qemu-guest-agent"
 
 missing_packages() {
     local package
