@@ -273,9 +273,9 @@ cagma_survey(GInputStream *stream, int64_t at_us, GError **error)
 
 /* Comparing. */
 
-/* A peer may say nothing each time it is asked, until its own time has come: so long, its
- * wishes stand. */
-#define QUIET_MAX_US (30 * CAGMA_SECOND_US)
+/* Nobody repeats his wish each time he decides: after so long without a word it is another
+ * one. */
+#define QUIET_US (30 * CAGMA_SECOND_US)
 
 /* A machine, from one of the other policy's decisions to the next. */
 typedef struct {
@@ -294,7 +294,6 @@ typedef struct {
   CagmaComparison *comparison;
   const CagmaSurvey *survey;
   CagmaShadow *shadow;
-  int64_t quiet_us; /* wishes stand for so long after */
   Timeline time;
   size_t limit;
   size_t n_moments;
@@ -457,7 +456,7 @@ compare_domain(Comparing *comparing, const CagmaMoment *moment, size_t i)
   machine->set_kib = 0;
   if (was_kib || would_kib) {
     machine->spoke_us = difference.at_us;
-  } else if (difference.at_us - machine->spoke_us >= comparing->quiet_us) {
+  } else if (difference.at_us - machine->spoke_us >= QUIET_US) {
     machine->wishes = FALSE;
     machine->open = 0;
   }
@@ -530,7 +529,6 @@ cagma_compare(GInputStream *stream, const CagmaSurvey *survey, const CagmaContes
   g_autofree Machine *machines = g_new0(Machine, n_machines);
   Comparing comparing = { .comparison = comparison,
                           .survey = survey,
-                          .quiet_us = contestant->peer ? QUIET_MAX_US : 0,
                           .time = { .begun = TRUE, .first_real_us = survey->first_real_us },
                           .shadow = shadow,
                           .limit = limit,

@@ -82,8 +82,8 @@ typedef struct {
   size_t n_decisions;         /* that the other policy made */
   size_t n_different;         /* of them, with a difference */
   CagmaReplayTotals recorded; /* in the same time */
-  /* What it wants isn't carried out, so that it wants it again: the same wish, decision
-   * after decision, counts once, at its largest. */
+  /* What it wants isn't carried out, so that it wants it again: the same wish, again and
+   * again within half a minute, counts once, at its largest. */
   CagmaReplayTotals would;
   GArray *differences;  /* CagmaDifference, in order of their beginning, up to a limit */
   size_t n_differences; /* in all */

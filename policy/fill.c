@@ -79,7 +79,9 @@ highest(const Row *row)
 static uint64_t
 on_the_line(uint64_t low, uint64_t high, uint64_t low_kib, uint64_t high_kib, uint64_t total_kib)
 {
-  return low + 1 + (uint64_t)((Wide)(total_kib - low_kib) * (high - low - 1) / (high_kib - low_kib));
+  uint64_t rise_kib = cagma_max_kib(high_kib - low_kib, 1);
+
+  return low + 1 + (uint64_t)((Wide)(total_kib - low_kib) * (high - low - 1) / rise_kib);
 }
 
 /* Halving and guessing in turns: a guess is mostly far better, and halving keeps one that isn't

@@ -181,7 +181,8 @@ make_claim(const CagmaHost *host, const CagmaDomain *domain, const CagmaDecision
   claim->may_grow = worth_growing(domain, claim->standing_kib, claim->demand_kib) ||
                     (allocator->wishes && worth_wishing(claim));
   claim->may_spread = allocator->wishes && may_shrink && claim->shares &&
-                      now_us - domain->moved_us >= CAGMA_SPREAD_US && !(host->without & CAGMA_RULE_SPREAD);
+                      now_us - MAX(domain->moved_us, domain->began_us) >= CAGMA_SPREAD_US &&
+                      !(host->without & CAGMA_RULE_SPREAD);
 }
 
 /* Looks at one domain, and enters its claim where it has one. */

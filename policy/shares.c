@@ -112,13 +112,27 @@ meet_in_part(CagmaAllocation *allocation)
 }
 
 static uint64_t
-worth_spreading(const CagmaClaim *claim, uint64_t more_kib, uint64_t less_kib)
+worth_spreading(const CagmaClaim *claim, uint64_t more_kib, uint64_t less_kib, uint64_t times)
 {
   uint64_t kib = claim->may_spread ? cagma_above(more_kib, less_kib) : 0;
   uint64_t least_kib =
       cagma_max_kib(CAGMA_SPREAD_MIN_KIB, cagma_permille(claim->standing_kib, CAGMA_SPREAD_MIN_PERMILLE));
 
-  return kib >= least_kib ? kib : 0;
+  return kib >= times * least_kib ? kib : 0;
+}
+
+/* Giving is done at once, taking only where it is twice as much: what wavers isn't taken
+ * and given in turns. */
+static uint64_t
+worth_giving(const CagmaClaim *claim, uint64_t level_kib)
+{
+  return worth_spreading(claim, level_kib, claim->entitled_kib, 1);
+}
+
+static uint64_t
+worth_taking(const CagmaClaim *claim, uint64_t level_kib)
+{
+  return worth_spreading(claim, claim->standing_kib, level_kib, 2);
 }
 
 static uint64_t
@@ -138,8 +152,8 @@ spread(CagmaAllocation *allocation, uint64_t left_kib)
     const CagmaClaim *claim = &allocation->claims[i];
     uint64_t level_kib = allocation->vessels[i].level_kib;
 
-    lack_kib += worth_spreading(claim, level_kib, claim->entitled_kib);
-    excess_kib += worth_spreading(claim, claim->standing_kib, level_kib);
+    lack_kib += worth_giving(claim, level_kib);
+    excess_kib += worth_taking(claim, level_kib);
   }
   give_kib = cagma_min_kib(lack_kib, left_kib);
   take_kib = cagma_min_kib(lack_kib - give_kib, excess_kib);
@@ -147,8 +161,8 @@ spread(CagmaAllocation *allocation, uint64_t left_kib)
   for (size_t i = 0; i < allocation->n; i++) {
     CagmaClaim *claim = &allocation->claims[i];
     uint64_t level_kib = allocation->vessels[i].level_kib;
-    uint64_t lacking_kib = worth_spreading(claim, level_kib, claim->entitled_kib);
-    uint64_t exceeding_kib = worth_spreading(claim, claim->standing_kib, level_kib);
+    uint64_t lacking_kib = worth_giving(claim, level_kib);
+    uint64_t exceeding_kib = worth_taking(claim, level_kib);
 
     claim->entitled_kib += part_of(lacking_kib, give_kib, lack_kib);
     claim->entitled_kib -= part_of(exceeding_kib, take_kib, excess_kib);

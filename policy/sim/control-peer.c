@@ -92,8 +92,8 @@ decide(Control *control)
   for (size_t i = 0; i < host->n_guests; i++) {
     CagmaPeerGuest *guest = &host->guests[i];
 
-    guest->running = world->guests[i].body.state == CAGMA_BODY_RUNS ||
-                     world->guests[i].body.state == CAGMA_BODY_PAUSED;
+    guest->running =
+        world->guests[i].body.state == CAGMA_BODY_RUNS || world->guests[i].body.state == CAGMA_BODY_PAUSED;
     guest->has_driver = guest->running && world->guests[i].body.spec->driver;
     guest->target_kib = world->guests[i].body.asked_kib;
     if (guest->running)

@@ -382,7 +382,8 @@ balance(Qubes *qubes)
     qubes->guests[i].before = holds(&qubes->guests[i]);
 }
 
-/* Xen refuses less than nothing. */
+/* Xen refuses less than nothing, and gives nobody more than its maximum: what is left when a
+ * round is given up can be above it. */
 static void
 set(Qubes *qubes, CagmaPeerHost *host, size_t i, double target)
 {
@@ -390,7 +391,7 @@ set(Qubes *qubes, CagmaPeerHost *host, size_t i, double target)
 
   if (target < 0)
     return;
-  guest->target = target;
+  guest->target = MIN(target, guest->maximum);
   guest->target_kib = (uint64_t)(guest->target / 1024);
   host->guests[i].target_kib = guest->target_kib;
 }

@@ -162,7 +162,8 @@ cagma_reporter_tick(CagmaWorld *world, size_t guest,
       soul->says != CAGMA_BEFALLS_SILENT) {
     if (world->now_us >= soul->report_us) {
       send(world, soul, FALSE, spec->delay_us);
-      soul->report_us += spec->report_us;
+      /* What it was silent on isn't made up for. */
+      soul->report_us += ((world->now_us - soul->report_us) / spec->report_us + 1) * spec->report_us;
     }
     if (spec->reports == CAGMA_REPORTS_AGENT && is_pressed(soul) &&
         world->now_us - soul->pressed_us >= PRESSURE_INTERVAL_US) {

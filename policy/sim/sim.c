@@ -71,7 +71,7 @@ cagma_world_look(CagmaWorld *world, size_t guest, CagmaSample *sample)
 {
   const CagmaBody *body = &world->guests[guest].body;
 
-  world->guests[guest].seen_kib = body->actual_kib;
+  world->guests[guest].seen_kib = MAX(body->actual_kib, body->touched_kib);
   sample->has |= CAGMA_HAS_ACTUAL | CAGMA_HAS_RSS | CAGMA_HAS_BLOCK_READ;
   sample->actual_kib = (uint64_t)body->actual_kib;
   sample->rss_kib = (uint64_t)body->touched_kib;
@@ -99,7 +99,8 @@ cagma_world_set(CagmaWorld *world, size_t guest, uint64_t target_kib)
   after_kib = cagma_world_promised(soul);
   world->promised_kib += after_kib - before_kib;
   /* A host sees whole KiB. And a shrink that is called off promises nothing new, however far
-   * its balloon has gone on since it was last looked at: the host counts with that size. */
+   * its balloon has gone on since it was last looked at: the host counts with that size. Nor
+   * does what the guest was seen to hold in spite of its balloon. */
   if (after_kib > MAX(before_kib, soul->seen_kib) + 1 &&
       world->promised_kib > cagma_world_budget(world) + (double)world->n)
     world->result->reserve_violations++;

@@ -37,7 +37,7 @@ typedef struct {
   CagmaSimReport reports[CAGMA_SIM_REPORTS];
 
   CagmaMove direction; /* of its last call */
-  double seen_kib;     /* its balloon's size when the host last looked */
+  double seen_kib;     /* its balloon's size, or what it held, when the host last looked */
 } CagmaSimSoul;
 
 typedef struct CagmaWorld CagmaWorld;

@@ -236,6 +236,50 @@ test_dry_run_sets_nothing(Bed *bed)
   daemon_stop(bed);
 }
 
+typedef struct {
+  Bed *bed;
+  Guest *guest;
+  gint64 used_kib;
+} Filled;
+
+static gboolean
+is_filled(gpointer data)
+{
+  Filled *filled = data;
+
+  return daemon_number(filled->bed, filled->guest->name, "used-kib") >= filled->used_kib;
+}
+
+/* What nobody needs is where work may come, before it comes. */
+static void
+test_idle_memory_is_handed_out(Bed *bed)
+{
+  Guest *least = guest(bed, A);
+  Filled filled = { .bed = bed };
+  uint64_t swapped_kib;
+
+  for (guint i = B; i <= D; i++)
+    if (guest_actual_kib(guest(bed, i)) < guest_actual_kib(least))
+      least = guest(bed, i);
+  /* All can have all; to those who nearly do it isn't worth a call. */
+  daemon_configure(bed, 4 * MEMORY_MIB, NULL);
+  daemon_start(bed, NULL);
+  guest_await_actual(least, MEMORY_MIB * 1024, MEMORY_MIB * 1024, GROWS_S);
+  for (guint i = A; i <= D; i++) {
+    guest_await_actual(guest(bed, i), (MEMORY_MIB - 64) * 1024, MEMORY_MIB * 1024, GROWS_S);
+    guest_await_rest(guest(bed, i), GROWS_S);
+  }
+
+  swapped_kib = guest_swapped_out_kib(least);
+  filled.guest = least;
+  filled.used_kib = daemon_number(bed, least->name, "used-kib") + (WORK_MIB - 10) * 1024;
+  guest_work(least, WORK_MIB);
+  bed_await(GROWS_S, is_filled, &filled, "%s has filled its memory", least->name);
+  g_assert_cmpuint(guest_swapped_out_kib(least), ==, swapped_kib);
+  guest_stop_work(least);
+  daemon_stop(bed);
+}
+
 static void
 add(Bed *bed)
 {
@@ -251,6 +295,7 @@ add(Bed *bed)
   bed_add(bed, "/live/balance/status-metadata-is-there-while-it-runs",
           test_status_metadata_is_there_while_it_runs);
   bed_add(bed, "/live/balance/dry-run-sets-nothing", test_dry_run_sets_nothing);
+  bed_add(bed, "/live/balance/idle-memory-is-handed-out", test_idle_memory_is_handed_out);
 }
 
 int

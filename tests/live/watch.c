@@ -70,6 +70,9 @@ keep(Watch *watch, const Sighting *sighting)
   gboolean first = watch->sightings->len == 0;
   const Sighting *last = first ? NULL : &g_array_index(watch->sightings, Sighting, watch->sightings->len - 1);
 
+  /* A QEMU that is just ending says nothing of its balloon any more. */
+  if (!first && last->actual_kib && !sighting->actual_kib)
+    return;
   if (first || last->swap_out_kib != sighting->swap_out_kib)
     watch->calm_since_us = sighting->told_us;
   if (first || last->actual_kib != sighting->actual_kib || last->swap_out_kib != sighting->swap_out_kib)

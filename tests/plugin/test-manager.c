@@ -612,16 +612,16 @@ test_reconnects(void)
   g_assert_false(connected);
   g_assert_false(cagma_manager_is_alive(f->manager));
 
-  /* Meanwhile one went, and the other was started anew with less. */
+  /* Meanwhile one went, and the other was started anew with more. */
   idle->runs = FALSE;
   hungry->id = 77;
-  hungry->actual_kib = CAGMA_MIB(700);
+  hungry->actual_kib = CAGMA_MIB(1040);
   hungry->used_kib = CAGMA_MIB(300);
   hungry->stamp = 0;
   fake_connect(f->fake);
   g_assert_null(info_of(f, idle));
   KIT_WAIT(settled(f, hungry));
-  g_assert_cmpuint(number(f, hungry, "target-kib"), ==, CAGMA_MIB(700));
+  g_assert_cmpuint(number(f, hungry, "target-kib"), ==, CAGMA_MIB(1040));
   g_assert_cmpuint(hungry->sets->len, ==, 0);
   fixture_free(f);
 }

@@ -2,6 +2,7 @@
 /* What the whole loop does for guests that live (model.h), one decision a second. */
 
 #include "check.h"
+#include "policy/rules.h"
 
 #define MIB(kib) ((kib) / 1024)
 
@@ -64,17 +65,24 @@ test_starved_guest_is_fed_on_an_auto_budget(void)
 static void
 test_memory_in_hand_is_given_at_once(void)
 {
+  const CagmaDemand *demand;
   Model model;
-  uint64_t needs_kib;
 
-  gather(&model, 2, 8192, 1024, 600);
+  /* Not beforehand. */
+  model_init(&model, 2, CAGMA_GIB(4), CAGMA_MIB(8192), 1);
+  model.host.without = CAGMA_RULE_SPREAD;
+  for (size_t i = 0; i < 2; i++)
+    model_place(&model, i, CAGMA_MIB(1024), CAGMA_MIB(600));
+  model_run(&model, 10);
   model.guests[0].working_kib = CAGMA_MIB(1400);
   model_live(&model, CAGMA_SECOND_US);
   model_decide(&model);
 
-  needs_kib = model.plan.decisions[0].demand.demand_kib;
-  g_assert_cmpuint(needs_kib, >, CAGMA_MIB(1100));
-  g_assert_cmpuint(model.guests[0].asked_kib, ==, needs_kib);
+  demand = &model.plan.decisions[0].demand;
+  g_assert_cmpuint(demand->demand_kib, >, CAGMA_MIB(1100));
+  /* It has taken up much of late, and is expected to go on. */
+  g_assert_cmpuint(demand->wish_kib, >, demand->demand_kib + CAGMA_MIB(100));
+  g_assert_cmpuint(model.guests[0].asked_kib, ==, demand->wish_kib);
   model_clear(&model);
 }
 
@@ -82,9 +90,12 @@ typedef struct {
   CagmaBudgetKind budget;
   CagmaSurplus surplus;
   uint32_t fill_permille; /* of the budget, by what guests touch */
+  uint32_t size_mib;      /* of each to begin with; of the budget there are 2048 for each */
 } Steady;
 
 #define STEADY_HOSTS 40
+/* Levelling goes by quarters, and only among those that have rested. */
+#define CONVERGED_S 600
 
 /* A random host whose guests do the same all the time. */
 static void
@@ -104,7 +115,7 @@ gather_steady(Model *model, const Steady *steady, guint32 seed, uint64_t noise_k
 
     part_kib = MIN(part_kib, CAGMA_MIB(3500));
     touched_kib -= part_kib;
-    model_place(model, i, CAGMA_GIB(2), CAGMA_MIB(100));
+    model_place(model, i, CAGMA_MIB(steady->size_mib), CAGMA_MIB(100));
     guest->working_kib = part_kib;
     guest->noise_kib = noise_kib;
     guest->domain.config.shares = (uint32_t)g_rand_int_range(model->rand, 1, 4) * 500;
@@ -121,7 +132,7 @@ test_steady_state_is_still(gconstpointer data)
     uint32_t steps;
 
     gather_steady(&model, data, seed, 0);
-    model_run(&model, 300);
+    model_run(&model, CONVERGED_S);
     steps = model_steps(&model);
     model_run(&model, 300);
     if (model_steps(&model) != steps)
@@ -140,7 +151,7 @@ test_noise_is_not_followed(gconstpointer data)
     Model model;
 
     gather_steady(&model, data, seed, CAGMA_MIB(6));
-    model_run(&model, 300);
+    model_run(&model, CONVERGED_S);
     steps -= model_steps(&model);
     reversals -= model_reversals(&model);
     model_run(&model, 300);
@@ -259,6 +270,51 @@ test_idle_memory_stays_where_nobody_needs_it(void)
   model_clear(&model);
 }
 
+/* What is in hand that nobody needs goes to those who might, who have most to do with it first,
+ * and then stays there. */
+static void
+test_idle_memory_is_spread_and_stays_there(void)
+{
+  Model model;
+  uint64_t sum_kib = 0;
+  uint32_t steps;
+
+  gather(&model, 3, 8192, 1024, 300);
+  model.guests[2].working_kib = CAGMA_MIB(700);
+  model_run(&model, 60);
+  for (size_t i = 0; i < 3; i++) {
+    sum_kib += model.guests[i].actual_kib;
+    g_assert_cmpuint(model.guests[i].steps, >=, 1);
+    g_assert_cmpuint(model.guests[i].steps, <=, 3);
+    g_assert_cmpuint(model.guests[i].swap_in_kib, ==, 0);
+  }
+  g_assert_cmpuint(MIB(sum_kib), >=, 8192 - 8192 * CAGMA_SPREAD_MIN_PERMILLE / 1000);
+  g_assert_cmpuint(model.guests[2].actual_kib, >, model.guests[1].actual_kib + CAGMA_MIB(500));
+  g_assert_cmpuint(model_reversals(&model), ==, 0);
+  steps = model_steps(&model);
+  model_run(&model, 300);
+  g_assert_cmpuint(model_steps(&model), ==, steps);
+  model_clear(&model);
+}
+
+/* And is there again when somebody needs it, wherever it was handed to. */
+static void
+test_what_was_spread_comes_back(void)
+{
+  Model model;
+
+  gather(&model, 3, 8192, 1024, 300);
+  model_run(&model, 60);
+  model.guests[0].working_kib = CAGMA_MIB(3800);
+  model.guests[0].speaks = model.guests[0].presses = TRUE;
+  model_run(&model, 30);
+  g_assert_cmpuint(model_usable(&model.guests[0]), >=, CAGMA_MIB(64));
+  g_assert_cmpuint(model.guests[0].swapped_kib, ==, 0);
+  for (size_t i = 1; i < 3; i++)
+    g_assert_cmpuint(model.guests[i].swap_in_kib, ==, 0);
+  model_clear(&model);
+}
+
 typedef struct {
   ModelBalloon balloon;
   uint64_t kib_per_s;
@@ -273,6 +329,7 @@ seconds_until_fed(const BadDonor *bad)
   int64_t seconds = 0;
 
   model_init(&model, 3, CAGMA_GIB(4), CAGMA_MIB(5632), 1);
+  model.host.without = CAGMA_RULE_SPREAD;
   for (size_t i = 0; i < 3; i++)
     model_place(&model, i, CAGMA_MIB(i == 1 ? 2560 : 1536), CAGMA_MIB(400));
   model_run(&model, 10);
@@ -386,11 +443,20 @@ int
 main(int argc, char **argv)
 {
   static const Steady steady[] = {
-    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 600 },   { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 950 },
-    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 1050 },  { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 1300 },
-    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_RECLAIM, 600 }, { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_RECLAIM, 950 },
-    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_LEAVE, 850 },    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_LEAVE, 1300 },
-    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_RECLAIM, 850 },  { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_RECLAIM, 1050 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 300, 1024 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 600, 1024 },
+    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_LEAVE, 300, 1024 },
+    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_LEAVE, 600, 1024 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 600, 2048 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 950, 2048 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 1050, 2048 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_LEAVE, 1300, 2048 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_RECLAIM, 600, 2048 },
+    { CAGMA_BUDGET_FIXED, CAGMA_SURPLUS_RECLAIM, 950, 2048 },
+    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_LEAVE, 850, 2048 },
+    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_LEAVE, 1300, 2048 },
+    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_RECLAIM, 850, 2048 },
+    { CAGMA_BUDGET_AUTO, CAGMA_SURPLUS_RECLAIM, 1050, 2048 },
   };
 
   g_test_init(&argc, &argv, NULL);
@@ -398,9 +464,10 @@ main(int argc, char **argv)
   g_test_add_func("/behaviour/starved-fed-on-auto-budget", test_starved_guest_is_fed_on_an_auto_budget);
   g_test_add_func("/behaviour/in-hand-given-at-once", test_memory_in_hand_is_given_at_once);
   for (size_t i = 0; i < G_N_ELEMENTS(steady); i++) {
-    g_autofree char *name = g_strdup_printf(
-        "%s/%s/%u", steady[i].budget == CAGMA_BUDGET_AUTO ? "auto" : "fixed",
-        steady[i].surplus == CAGMA_SURPLUS_LEAVE ? "leave" : "reclaim", steady[i].fill_permille);
+    g_autofree char *name =
+        g_strdup_printf("%s/%s/%u/%u", steady[i].budget == CAGMA_BUDGET_AUTO ? "auto" : "fixed",
+                        steady[i].surplus == CAGMA_SURPLUS_LEAVE ? "leave" : "reclaim",
+                        steady[i].fill_permille, steady[i].size_mib);
     g_autofree char *still = g_strdup_printf("/behaviour/calm/still/%s", name);
     g_autofree char *noise = g_strdup_printf("/behaviour/calm/noise/%s", name);
 
@@ -412,6 +479,8 @@ main(int argc, char **argv)
   g_test_add_func("/behaviour/no-shares", test_without_shares_a_guest_gets_its_guarantee);
   g_test_add_func("/behaviour/reclaim", test_idle_memory_is_reclaimed_without_harm);
   g_test_add_func("/behaviour/leave", test_idle_memory_stays_where_nobody_needs_it);
+  g_test_add_func("/behaviour/spread", test_idle_memory_is_spread_and_stays_there);
+  g_test_add_func("/behaviour/spread-comes-back", test_what_was_spread_comes_back);
   g_test_add_func("/behaviour/bad-donor", test_bad_donor_keeps_nobody_waiting);
   g_test_add_func("/behaviour/liar", test_liar_takes_nothing_that_is_guaranteed);
   g_test_add_func("/behaviour/small-need", test_small_need_is_met_beside_a_great_one);

@@ -320,8 +320,9 @@ test_oom(void)
   /* The balloon takes no more than what is free above the mark … */
   g_assert_cmpuint(a.body->oom_kills, ==, 0);
   assert_mib(a.body->actual_kib, 1200 + 80 + 66, 1);
-  /* … but who wants more finds nothing. */
   end(&a);
+
+  /* … but where a part finds no room, it is killed. */
 
   a = alone(1150);
   a.guest->swap_kib = 0;
@@ -334,10 +335,58 @@ test_oom(void)
   g_assert_cmpfloat(resident(&a, 1), ==, 0);
   g_assert_cmpfloat(a.body->stalled, ==, 1);
   g_assert_cmpfloat(a.body->swap_out_kib, ==, 0);
-  live_seconds(&a, 7);
+  live_seconds(&a, 8);
   g_assert_cmpfloat(resident(&a, 1), >, 0);
-  live_seconds(&a, 11);
+  live_seconds(&a, 6);
   g_assert_cmpuint(a.body->oom_kills, ==, 2);
+  end(&a);
+}
+
+/* No more is swapped out than there is swap, however many parts make room in one tick. */
+static void
+test_swap_is_full(void)
+{
+  Alone a = alone(1000);
+  CagmaPart *part;
+
+  a.guest->swap_kib = CAGMA_MIB(60);
+  scenarios_add_part(a.guest, CAGMA_PART_ANON, 50, 0);
+  scenarios_add_part(a.guest, CAGMA_PART_ANON, 500, 0);
+  part = scenarios_add_part(a.guest, CAGMA_PART_ANON, 100, 5);
+  scenarios_add_phase(part, 5, 600, 5);
+  begin(&a);
+  for (unsigned i = 0; i < 60; i++) {
+    live_ticks(&a, 1);
+    g_assert_cmpfloat(cagma_body_swapped(a.body), <=, MIB(60) + 1);
+  }
+  assert_mib(cagma_body_swapped(a.body), 60, 0.1);
+  end(&a);
+}
+
+/* Once files have been missed for a sweep, a quarter of what goes is anonymous memory that
+ * isn't touched. */
+static void
+test_anonymous_share(void)
+{
+  Alone a = alone(2048);
+  double out_kib, back_kib, files_kib;
+
+  scenarios_add_part(a.guest, CAGMA_PART_ANON, 900, 0);
+  scenarios_add_part(a.guest, CAGMA_PART_FILE, 800, 5);
+  begin(&a);
+  live_seconds(&a, 40);
+  lives_set(a.lives, 0, CAGMA_MIB(1400));
+  live_seconds(&a, 3);
+  g_assert_cmpfloat(a.body->swap_out_kib, ==, 0);
+  live_seconds(&a, 5);
+  out_kib = a.body->swap_out_kib;
+  back_kib = a.body->refault_file_kib;
+  files_kib = a.body->parts[1].absent_kib;
+  live_ticks(&a, 5);
+  out_kib = a.body->swap_out_kib - out_kib;
+  files_kib = a.body->refault_file_kib - back_kib + a.body->parts[1].absent_kib - files_kib;
+  g_assert_cmpfloat(out_kib, >, MIB(1));
+  g_assert_cmpfloat_with_epsilon(out_kib / (out_kib + files_kib), 0.25, 0.01);
   end(&a);
 }
 
@@ -485,6 +534,8 @@ main(int argc, char **argv)
   g_test_add_func("/body/thrashes", test_thrashes);
   g_test_add_func("/body/monotone", test_monotone);
   g_test_add_func("/body/oom", test_oom);
+  g_test_add_func("/body/swap-is-full", test_swap_is_full);
+  g_test_add_func("/body/anonymous-share", test_anonymous_share);
   g_test_add_func("/body/pretends", test_pretends);
   g_test_add_func("/body/does-not-move", test_does_not_move);
   g_test_add_func("/body/reboot", test_reboot);

@@ -108,6 +108,53 @@ test_without_a_report_nothing_settles(Fixture *f, gconstpointer data G_GNUC_UNUS
   g_assert_false(f->domain->settled);
 }
 
+/* One that moves has a driver behind it, although its guest tells nothing. */
+static void
+test_without_a_report_what_moved_settles(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  f->sample->actual_kib = CAGMA_MIB(4096);
+  cagma_domain_restart(f->domain, CAGMA_MIB(2048), f->rig.now_us);
+  f->rig.silent[0] = TRUE;
+  rig_pass(&f->rig, 1);
+  /* What any waver comes to is no sign of it. */
+  f->sample->actual_kib -= CAGMA_REACHED_KIB;
+  rig_pass(&f->rig, 30);
+  g_assert_false(f->domain->moves);
+  g_assert_false(f->domain->settled);
+
+  f->sample->actual_kib -= CAGMA_MIB(100);
+  rig_pass(&f->rig, 1);
+  g_assert_true(f->domain->moves);
+  g_assert_false(f->domain->settled);
+  f->sample->actual_kib = CAGMA_MIB(2048);
+  rig_pass(&f->rig, 1);
+  g_assert_true(f->domain->settled);
+  g_assert_false(f->domain->reported);
+  g_assert_cmpuint(cagma_domain_charge(f->domain), ==, CAGMA_MIB(2048));
+
+  /* After a restart it has to move again. */
+  cagma_domain_restart(f->domain, CAGMA_MIB(2048), f->rig.now_us);
+  rig_pass(&f->rig, 30);
+  g_assert_false(f->domain->settled);
+}
+
+static void
+test_free_memory_is_what_the_guest_calls_unused(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_assert_cmpuint(f->domain->free_kib, ==, 0);
+  f->sample->has |= CAGMA_HAS_UNUSED;
+  f->sample->unused_kib = CAGMA_MIB(300);
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->free_kib, ==, CAGMA_MIB(300));
+  /* Some of what is unused is no more available than that. */
+  f->sample->unused_kib = CAGMA_MIB(700);
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->free_kib, ==, CAGMA_MIB(500));
+  f->sample->has &= ~(uint32_t)CAGMA_HAS_UNUSED;
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->free_kib, ==, 0);
+}
+
 static void
 test_what_stands_still_settles_elsewhere_too(Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -410,6 +457,69 @@ test_hurt(gconstpointer data G_GNUC_UNUSED)
   }
 }
 
+/* Where the guest tells of its page cache, that counts, and no fault nor read. */
+static void
+test_hurt_by_refaults(gconstpointer data G_GNUC_UNUSED)
+{
+  static const struct {
+    const char *what;
+    uint64_t before_mib, refault_mib, anon_mib, faults, block_read_mib;
+    int64_t after_s;
+    gboolean hurts;
+  } cases[] = {
+    { "16 MiB of files came back", 0, 16, 0, 0, 0, 1, TRUE },
+    { "15 MiB", 0, 15, 0, 0, 0, 1, FALSE },
+    { "anonymous memory, which swap-in tells of", 0, 0, 16, 0, 0, 1, FALSE },
+    { "major faults and reads, but nothing came back", 0, 0, 0, 5000, 500, 1, FALSE },
+    { "twice what there was before", 20, 22, 0, 0, 0, 1, TRUE },
+    { "less than twice", 20, 20, 0, 0, 0, 1, FALSE },
+    { "at the end of the window", 0, 16, 0, 0, 0, 20, TRUE },
+    { "after it", 0, 16, 0, 0, 0, 21, FALSE },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Fixture f;
+
+    g_test_message("%s", cases[i].what);
+    set_up(&f, NULL);
+    f.sample->has |= CAGMA_HAS_REFAULT;
+    rig_pass(&f.rig, 1);
+    f.sample->refault_file_kib += CAGMA_MIB(cases[i].before_mib);
+    rig_pass(&f.rig, 1);
+    resize(&f, 1900);
+    rig_pass(&f.rig, cases[i].after_s - 1);
+    /* 20 MiB decay to 18.7 in a second. */
+    f.sample->refault_file_kib += CAGMA_MIB(cases[i].refault_mib);
+    f.sample->refault_anon_kib += CAGMA_MIB(cases[i].anon_mib);
+    f.sample->major_faults += cases[i].faults;
+    f.sample->block_read_kib += CAGMA_MIB(cases[i].block_read_mib);
+    rig_pass(&f.rig, 1);
+    g_assert_cmpuint(f.domain->regain_kib, ==, cases[i].hurts ? CAGMA_MIB(2048) : 0);
+    tear_down(&f, NULL);
+  }
+}
+
+/* A guest that swaps in already has another trouble; the shrink isn't to blame for it. */
+static void
+test_what_swaps_in_before_is_not_hurt_by_the_shrink(gconstpointer data G_GNUC_UNUSED)
+{
+  for (int more = 0; more < 2; more++) {
+    Fixture f;
+
+    set_up(&f, NULL);
+    f.sample->swap_out_kib = CAGMA_MIB(100);
+    rig_pass(&f.rig, 1);
+    f.sample->swap_in_kib += CAGMA_HURT_BEFORE_KIB_PER_S + (more ? CAGMA_PAGE_KIB : 0);
+    rig_pass(&f.rig, 1);
+    resize(&f, 1900);
+    f.sample->swap_out_kib += CAGMA_MIB(10);
+    f.sample->swap_in_kib += CAGMA_MIB(10);
+    rig_pass(&f.rig, 1);
+    g_assert_cmpuint(f.domain->regain_kib, ==, more ? 0 : CAGMA_MIB(2048));
+    tear_down(&f, NULL);
+  }
+}
+
 static void
 test_each_hurt_is_spared_longer(Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -455,12 +565,43 @@ test_rates_stay_in_bounds(Fixture *f, gconstpointer data G_GNUC_UNUSED)
 
   sample.has = CAGMA_HAS_STAMP - 1;
   sample.has |= CAGMA_HAS_BLOCK_READ;
-  sample.swap_in_kib = 0;
-  sample.swap_out_kib = sample.major_faults = sample.block_read_kib = UINT64_MAX;
+  sample.usable_kib = 0;
+  sample.swap_out_kib = CAGMA_MIB(10);
+  sample.major_faults = sample.block_read_kib = UINT64_MAX;
   cagma_domain_feed(f->domain, &sample, f->rig.now_us + 1);
-  g_assert_cmpuint(f->domain->consumption_kib_per_s, ==, CAGMA_MAX_KIB);
+  /* 510 MiB and 10 MiB in a microsecond. */
+  g_assert_cmpuint(f->domain->consumption_kib_per_s, ==, CAGMA_MIB(510) * 1000000);
+  g_assert_cmpuint(f->domain->swap_out_kib_per_s, ==, CAGMA_MIB(10) * 1000000);
   g_assert_cmpuint(f->domain->faults_per_s, ==, CAGMA_MAX_KIB);
-  g_assert_cmpuint(f->domain->swap_out_kib_per_s, ==, CAGMA_MAX_KIB);
+  g_assert_cmpuint(f->domain->block_read_kib_per_s, ==, CAGMA_MAX_KIB);
+}
+
+/* Counters that no guest could have reached: nothing of such a report is believed, and the
+ * next one begins anew. */
+static void
+test_swapping_faster_than_any_guest_is_not_believed(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  f->sample->usable_kib = CAGMA_MIB(400);
+  f->sample->swap_out_kib += CAGMA_SWAP_MAX_KIB_PER_S;
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->swap_out_kib_per_s, ==, CAGMA_SWAP_MAX_KIB_PER_S);
+  g_assert_false(f->domain->contradictory);
+
+  f->sample->usable_kib = CAGMA_MIB(300);
+  f->sample->swap_out_kib += CAGMA_SWAP_MAX_KIB_PER_S + CAGMA_PAGE_KIB;
+  rig_pass(&f->rig, 1);
+  g_assert_true(f->domain->contradictory);
+  g_assert_false(cagma_domain_fresh(f->domain, f->rig.now_us));
+  g_assert_cmpuint(f->domain->available_kib, ==, CAGMA_MIB(400));
+
+  f->sample->swap_in_kib += CAGMA_MIB(1);
+  rig_pass(&f->rig, 1);
+  g_assert_false(f->domain->contradictory);
+  g_assert_cmpuint(f->domain->available_kib, ==, CAGMA_MIB(300));
+  g_assert_cmpuint(f->domain->swap_back_kib, ==, 0);
+  f->sample->swap_in_kib += CAGMA_MIB(1);
+  rig_pass(&f->rig, 1);
+  g_assert_cmpuint(f->domain->swap_back_kib, ==, CAGMA_MIB(1));
 }
 
 static void
@@ -485,6 +626,7 @@ main(int argc, char **argv)
   } tests[] = {
     { "/domain/restart/charged-in-full", test_restart_is_charged_in_full_until_settled },
     { "/domain/restart/no-report-no-settling", test_without_a_report_nothing_settles },
+    { "/domain/restart/no-report-but-moved", test_without_a_report_what_moved_settles },
     { "/domain/restart/settles-elsewhere", test_what_stands_still_settles_elsewhere_too },
     { "/domain/restart/counters-backwards", test_counters_backwards_are_a_reboot },
     { "/domain/restart/owner-s-part", test_owner_s_part_outlives_a_restart },
@@ -496,10 +638,12 @@ main(int argc, char **argv)
     { "/domain/swap-back/decays", test_swap_back_decays_by_half_lives },
     { "/domain/swap-back/bounded", test_swap_back_is_no_more_than_is_swapped_out },
     { "/domain/pushed-out", test_pushed_out_decays_and_is_bounded_likewise },
+    { "/domain/free", test_free_memory_is_what_the_guest_calls_unused },
     { "/domain/cache-back", test_cache_back_decays_and_is_bounded },
     { "/domain/restart/refaults-backwards", test_refaults_backwards_are_a_reboot },
     { "/domain/consumption", test_consumption_counts_what_is_swapped_out_too },
     { "/domain/rates", test_rates_stay_in_bounds },
+    { "/domain/absurd-rates", test_swapping_faster_than_any_guest_is_not_believed },
     { "/domain/stuck/backoff", test_stuck_move_is_withdrawn_and_left_ever_longer },
     { "/domain/stuck/forgiven", test_move_that_succeeds_forgives },
     { "/domain/stuck/progress", test_move_with_progress_is_not_stuck },
@@ -512,6 +656,8 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/domain/charge", test_charge);
   g_test_add_data_func("/domain/hurt/signs", NULL, test_hurt);
+  g_test_add_data_func("/domain/hurt/refaults", NULL, test_hurt_by_refaults);
+  g_test_add_data_func("/domain/hurt/before", NULL, test_what_swaps_in_before_is_not_hurt_by_the_shrink);
   for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
     g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].test, tear_down);
   return g_test_run();

@@ -31,19 +31,19 @@ test_critical(void)
     uint64_t headroom, swap_back;
     uint32_t rate;
     uint64_t consumption_per_s;
-    uint64_t critical, demand;
+    uint64_t critical, demand, wish;
   } cases[] = {
-    { "10 % of what is used", 1000, 100, 0, 0, 1100, 0, 100, 1100 },
-    { "64 MiB at the least", 500, 100, 0, 0, 1100, 0, 64, 564 },
-    { "a fixed headroom", 1000, 0, 200, 0, 1100, 0, 200, 1200 },
-    { "a fixed headroom of too little", 1000, 0, 10, 0, 1100, 0, 64, 1064 },
-    { "what was swapped back × 1.1", 1000, 100, 0, 300, 1100, 0, 100 + 330, 1430 },
-    { "what was swapped back × 2", 1000, 100, 0, 300, 2000, 0, 100 + 600, 1700 },
-    { "3 s of consumption, where that's more", 1000, 100, 0, 0, 1100, 50, 150, 1150 },
-    { "3 s of consumption, where that's less", 1000, 100, 0, 0, 1100, 20, 100, 1100 },
-    { "consumption of half its size at the most", 1000, 100, 0, 0, 1100, 9000, 550, 1550 },
-    { "never below the guarantee", 50, 100, 0, 0, 1100, 0, 64, 256 },
-    { "never above the limit", 8000, 500, 0, 0, 1100, 0, 4000, 8192 },
+    { "10 % of what is used", 1000, 100, 0, 0, 1100, 0, 100, 1100, 1100 },
+    { "64 MiB at the least", 500, 100, 0, 0, 1100, 0, 64, 564, 564 },
+    { "a fixed headroom", 1000, 0, 200, 0, 1100, 0, 200, 1200, 1200 },
+    { "a fixed headroom of too little", 1000, 0, 10, 0, 1100, 0, 64, 1064, 1064 },
+    { "what was swapped back × 1.1", 1000, 100, 0, 300, 1100, 0, 100 + 330, 1430, 1430 },
+    { "what was swapped back × 2", 1000, 100, 0, 300, 2000, 0, 100 + 600, 1700, 1700 },
+    { "3 s of consumption, where that's more than the headroom", 1000, 100, 0, 0, 1100, 50, 100, 1100, 1150 },
+    { "3 s of consumption, where that's less", 1000, 100, 0, 0, 1100, 20, 100, 1100, 1100 },
+    { "consumption of half its size at the most", 1000, 100, 0, 0, 1100, 9000, 100, 1100, 1550 },
+    { "never below the guarantee", 50, 100, 0, 0, 1100, 0, 64, 256, 256 },
+    { "never above the limit", 8000, 500, 0, 0, 1100, 0, 4000, 8192, 8192 },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -59,6 +59,48 @@ test_critical(void)
     cagma_estimate(&domain, SECONDS(3), &demand);
     g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(cases[i].critical));
     g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(cases[i].demand));
+    g_assert_cmpuint(demand.wish_kib, ==, CAGMA_MIB(cases[i].wish));
+  }
+}
+
+/* 1000 used, a headroom of 100: 1100 are needed. */
+static void
+test_what_would_be_of_use_beside(void)
+{
+  static const struct {
+    const char *what;
+    uint64_t available, cache_back, consumption_per_s;
+    uint32_t rate, shares;
+    uint64_t limit, wish, cache_told;
+  } cases[] = {
+    { "nothing", 100, 0, 0, 1100, 1000, 8192, 1100, 0 },
+    { "cache that came back × 1.1, on top of the cache it has", 300, 100, 0, 1100, 1000, 8192, 1410, 100 },
+    { "× 2", 300, 100, 0, 2000, 1000, 8192, 1500, 100 },
+    { "so little cache says nothing", 300, 3, 0, 1100, 1000, 8192, 1100, 0 },
+    { "a little more does", 300, 4, 0, 1000, 1000, 8192, 1304, 4 },
+    { "less than what is needed anyway", 10, 50, 0, 1100, 1000, 8192, 1100, 50 },
+    { "what is foreseen, where that's more", 100, 100, 100, 1100, 1000, 8192, 1300, 100 },
+    { "the cache, where that's more", 300, 100, 100, 1100, 1000, 8192, 1410, 100 },
+    { "no more than the limit", 300, 100, 100, 1100, 1000, 1200, 1200, 100 },
+    { "nothing without shares", 300, 100, 100, 1100, 0, 8192, 1100, 100 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    CagmaDomain domain = domain_that_uses(1000, cases[i].available);
+    CagmaDemand demand;
+
+    g_test_message("%s", cases[i].what);
+    domain.config.headroom_permille = 100;
+    domain.config.rate_permille = cases[i].rate;
+    domain.config.shares = cases[i].shares;
+    domain.config.limit_kib = CAGMA_MIB(cases[i].limit);
+    domain.cache_back_kib = CAGMA_MIB(cases[i].cache_back);
+    domain.consumption_kib_per_s = CAGMA_MIB(cases[i].consumption_per_s);
+    cagma_estimate(&domain, SECONDS(3), &demand);
+    g_assert_cmpuint(demand.wish_kib, ==, CAGMA_MIB(cases[i].wish));
+    g_assert_cmpuint(demand.cache_back_kib, ==, CAGMA_MIB(cases[i].cache_told));
+    g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(100));
+    g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(1100));
   }
 }
 
@@ -100,6 +142,7 @@ test_a_grant_alone_raises_nothing(void)
   cagma_estimate(&domain, SECONDS(3), &after);
   g_assert_cmpuint(after.foreseen_kib, ==, before.foreseen_kib);
   g_assert_cmpuint(after.demand_kib, ==, before.demand_kib);
+  g_assert_cmpuint(after.wish_kib, ==, before.wish_kib);
 }
 
 static void
@@ -225,10 +268,12 @@ test_wildest_figures_end_at_the_limit(void)
   CagmaDemand demand;
 
   domain.used_kib = domain.swap_back_kib = domain.consumption_kib_per_s = CAGMA_MAX_KIB;
+  domain.cache_back_kib = CAGMA_MAX_KIB;
   domain.config.rate_permille = CAGMA_RATE_MAX_PERMILLE;
   domain.config.headroom_permille = CAGMA_HEADROOM_MAX_PERMILLE;
   cagma_estimate(&domain, INT64_MAX, &demand);
   g_assert_cmpuint(demand.demand_kib, ==, CAGMA_GIB(8));
+  g_assert_cmpuint(demand.wish_kib, ==, CAGMA_GIB(8));
   g_assert_cmpuint(demand.foreseen_kib, ==, CAGMA_MIB(500));
 }
 
@@ -268,6 +313,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/estimator/critical", test_critical);
+  g_test_add_func("/estimator/wish", test_what_would_be_of_use_beside);
   g_test_add_func("/estimator/grant-raises-nothing", test_a_grant_alone_raises_nothing);
   g_test_add_func("/estimator/pushed-out", test_what_was_pushed_out_counts_while_there_is_no_room);
   g_test_add_func("/estimator/no-figures", test_without_figures_it_demands_what_it_stands_at);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "policy/explain.h"
-#include "policy/rules.h"
 #include "rig.h"
 
 static void
@@ -88,8 +87,6 @@ test_whole_explanation(void)
   g_autofree char *text = NULL;
 
   rig_init(&rig, 8192);
-  /* What it needs, and no more, is in each number. */
-  rig.host.without = CAGMA_RULE_SPREAD;
   rig_add(&rig, 4096, 1024, 10);
   rig.samples[0].swap_out_kib = CAGMA_MIB(1000);
   rig_pass(&rig, 1);
@@ -147,6 +144,61 @@ test_footprint_and_where_it_is_from(void)
       &rig, 0,
       "critical 330 MiB (headroom 64 MiB, or the footprint of its largest process 300 MiB × 1.1). "
       "Within");
+  rig_clear(&rig);
+}
+
+static void
+test_wish_and_what_it_is_from(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 1024 + 300);
+  rig_add(&rig, 4096, 1024, 500)->config.rate_permille = 1000;
+  rig_pass(&rig, 3);
+  rig.domains[0].cache_back_kib = CAGMA_MIB(200);
+  rig.domains[0].consumption_kib_per_s = CAGMA_MIB(50);
+  rig_decide(&rig);
+  assert_says(&rig, 0, "has 500 MiB available and needs 64 MiB; could use a size of up to 1224 MiB");
+  assert_explains(
+      &rig, 0,
+      "estimator critical: used 524 MiB + critical 64 MiB (headroom 64 MiB, lately swapped 0 MiB × 1.0); "
+      "it takes up another 150 MiB before memory can arrive, at 51200 KiB/s; it lately read 200 MiB of its "
+      "page cache again. Within its guarantee of 256 MiB and limit of 4096 MiB it should have 588 MiB, and "
+      "could use up to 1224 MiB.\n");
+  assert_explains(&rig, 0,
+                  "With 1000 shares it is entitled to 1224 MiB: 588 MiB that it needs, 636 that would be of "
+                  "use to it.\n");
+
+  /* Nothing in hand, and one who has more than he wishes for: it waits. */
+  rig_add(&rig, 4096, 300, 200);
+  rig.host.budget_kib = CAGMA_MIB(1324);
+  rig_pass(&rig, 3);
+  rig.domains[0].cache_back_kib = CAGMA_MIB(200);
+  rig.domains[0].consumption_kib_per_s = 0;
+  rig_decide(&rig);
+  assert_says(&rig, 0, "could use 44 MiB more; waits for memory in hand");
+  rig_clear(&rig);
+}
+
+static void
+test_what_nobody_needs(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 2500);
+  rig.host.without = 0;
+  rig_add(&rig, 4096, 1900, 1464);
+  rig_add(&rig, 4096, 500, 64);
+  rig_pass(&rig, 3);
+  rig_decide(&rig);
+  assert_says(&rig, 0, "gives to those who have less to spare: has 1464 MiB available and needs 64 MiB");
+  assert_explains(&rig, 0, "memory in hand meets every need, and what nobody needs is levelled");
+  assert_says(&rig, 1,
+              "has 64 MiB available and needs 64 MiB; is handed what nobody needs, up to a size of 600 MiB");
+  assert_explains(&rig, 1, "it should have 500 MiB.\n");
+  assert_explains(
+      &rig, 1,
+      "With 1000 shares it is entitled to 600 MiB: 500 MiB that it needs, 100 of what nobody needs.\n");
   rig_clear(&rig);
 }
 
@@ -269,6 +321,8 @@ main(int argc, char **argv)
   g_test_add_func("/explain/reason/every", test_every_reason_has_its_sentence);
   g_test_add_func("/explain/whole", test_whole_explanation);
   g_test_add_func("/explain/footprint", test_footprint_and_where_it_is_from);
+  g_test_add_func("/explain/wish", test_wish_and_what_it_is_from);
+  g_test_add_func("/explain/spread", test_what_nobody_needs);
   g_test_add_func("/explain/queue", test_place_in_the_queue);
   g_test_add_func("/explain/guard", test_guard_has_the_last_word);
   g_test_add_func("/explain/self-contained", test_decision_stands_for_itself);

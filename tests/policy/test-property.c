@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "policy/guard.h"
+#include "policy/rules.h"
 
 #define HOSTS 1500
 #define SECONDS 120
@@ -58,11 +59,13 @@ invent(Model *model, guint32 seed)
   model->host.pool_kib = draw(model, 3) ? draw_kib(model, 0, model->host.budget_kib / 10) : 0;
   model->host.policy = (CagmaPolicyKind)draw(model, CAGMA_N_POLICIES);
   model->host.surplus = draw(model, 2) ? CAGMA_SURPLUS_RECLAIM : CAGMA_SURPLUS_LEAVE;
+  model->host.without = draw(model, 4) ? 0 : (uint32_t)draw(model, 1 << CAGMA_N_RULES);
 
   for (size_t i = 0; i < n; i++) {
     ModelGuest *guest = &model->guests[i];
 
     configure(model, &guest->domain);
+    guest->domain.without = model->host.without;
     guest->working_kib = draw_kib(model, 0, max_kib * 5 / 4);
     guest->cache_kib = draw_kib(model, 0, max_kib);
     guest->noise_kib = draw_kib(model, 0, CAGMA_MIB(200));

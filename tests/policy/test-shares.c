@@ -536,10 +536,12 @@ test_case(gconstpointer data)
     .untouched_kib = CAGMA_MIB(c->untouched),
     .calm = c->when != UNDER_WAY,
   };
+  CagmaFit fit;
 
   for (; allocation.n < DOMAINS_MAX && c->domains[allocation.n].demand; allocation.n++)
     claims[allocation.n] = claim_of(&c->domains[allocation.n]);
-  g_assert_cmpint(allocate(&host, &allocation), ==, c->fit);
+  fit = allocate(&host, &allocation);
+  g_assert_cmpint(fit, ==, c->fit);
   g_assert_cmpuint(allocation.shortfall_kib, ==, CAGMA_MIB(c->shortfall));
   /* To within a share's rounding. */
   for (size_t i = 0; i < allocation.n; i++)
@@ -565,15 +567,36 @@ test_spreads_from_time_to_time(void)
   }
 }
 
+/* 792 are there, of which 496 are trusted, and 200 of these kept: 296 are handed out. */
+static void
+test_neither_the_pool_nor_what_is_not_trusted_is_spread(void)
+{
+  const Domain domains[] = { { 500, 256, 496, 496, 8000, 2000, RESTED, 698 },
+                             { 500, 256, 496, 496, 8000, 1000, RESTED, 598 } };
+  CagmaHost host = { .surplus = CAGMA_SURPLUS_LEAVE };
+  CagmaClaim claims[] = { claim_of(&domains[0]), claim_of(&domains[1]) };
+  CagmaAllocation allocation = { .claims = claims, .n = 2, .calm = TRUE };
+
+  allocation.in_hand_kib = 496 * 1024;
+  allocation.pool_kib = CAGMA_MIB(200);
+  allocation.expected_kib = 592 * 1024;
+  allocate(&host, &allocation);
+  for (size_t i = 0; i < 2; i++)
+    g_assert_cmpuint(cagma_mib(claims[i].entitled_kib), ==, domains[i].entitled);
+}
+
 static void
 test_nobody_is_fine(void)
 {
   CagmaHost host = { .surplus = CAGMA_SURPLUS_LEAVE };
   CagmaAllocation allocation = { .calm = TRUE, .expected_kib = 5, .in_hand_kib = 5 };
+  CagmaFit fit;
 
-  g_assert_cmpint(allocate(&host, &allocation), ==, CAGMA_FIT_EASY);
+  fit = allocate(&host, &allocation);
+  g_assert_cmpint(fit, ==, CAGMA_FIT_EASY);
   allocation.expected_kib = -5;
-  g_assert_cmpint(allocate(&host, &allocation), ==, CAGMA_FIT_TAKE);
+  fit = allocate(&host, &allocation);
+  g_assert_cmpint(fit, ==, CAGMA_FIT_TAKE);
   g_assert_cmpuint(allocation.shortfall_kib, ==, 0);
 }
 
@@ -584,6 +607,7 @@ test_greatest_figures_do_not_overflow(void)
   g_autofree CagmaClaim *claims = g_new0(CagmaClaim, n);
   CagmaHost host = { .surplus = CAGMA_SURPLUS_LEAVE };
   CagmaAllocation allocation = { .claims = claims, .n = n, .calm = TRUE };
+  CagmaFit fit;
   /* Demands, wishes and slack are what doesn't fit; all get the same. */
   static const uint64_t demands_kib[] = { CAGMA_MAX_KIB, CAGMA_MAX_KIB / 4, CAGMA_MAX_KIB / 4 };
   static const uint64_t wishes_kib[] = { CAGMA_MAX_KIB, CAGMA_MAX_KIB, CAGMA_MAX_KIB / 4 };
@@ -600,7 +624,8 @@ test_greatest_figures_do_not_overflow(void)
                                 .may_shrink = TRUE,
                                 .may_spread = TRUE,
                                 .ready = TRUE };
-    g_assert_cmpint(allocate(&host, &allocation), ==, tier == 0 ? CAGMA_FIT_SHARED : CAGMA_FIT_EASY);
+    fit = allocate(&host, &allocation);
+    g_assert_cmpint(fit, ==, tier == 0 ? CAGMA_FIT_SHARED : CAGMA_FIT_EASY);
     for (size_t i = 0; i < n; i++) {
       g_assert_cmpuint(claims[i].entitled_kib, <=, CAGMA_MAX_KIB / 2);
       g_assert_cmpuint(claims[i].entitled_kib, >=, CAGMA_MAX_KIB / 2 - 1);
@@ -746,6 +771,7 @@ main(int argc, char **argv)
     g_test_add_data_func(path, &cases[i], test_case);
   }
   g_test_add_func("/shares/from-time-to-time", test_spreads_from_time_to_time);
+  g_test_add_func("/shares/pool-and-trust", test_neither_the_pool_nor_what_is_not_trusted_is_spread);
   g_test_add_func("/shares/nobody", test_nobody_is_fine);
   g_test_add_func("/shares/greatest-figures", test_greatest_figures_do_not_overflow);
   g_test_add_func("/shares/whatever", test_whatever_the_claims);

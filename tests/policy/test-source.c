@@ -285,14 +285,14 @@ test_forgetting_is_a_matter_of_time(Fixture *f, gconstpointer data G_GNUC_UNUSED
 
   speak(f, 300);
   sample = rig_channel(&f->rig, 0);
-  sample.swap_in_kib += CAGMA_MIB(800);
-  sample.swap_out_kib += CAGMA_MIB(4000);
+  sample.swap_in_kib += CAGMA_MIB(400);
+  sample.swap_out_kib += CAGMA_MIB(1200);
   cagma_domain_feed(f->domain, &sample, f->rig.now_us += CAGMA_SECOND_US / 20);
   f->domain->consumption_kib_per_s = CAGMA_MIB(3200);
   for (int i = 0; i < 200; i++)
     cagma_domain_feed(f->domain, &sample, f->rig.now_us += CAGMA_SECOND_US / 20);
-  g_assert_cmpuint(f->domain->swap_back_kib, >, CAGMA_MIB(396));
-  g_assert_cmpuint(f->domain->swap_back_kib, <, CAGMA_MIB(404));
+  g_assert_cmpuint(f->domain->swap_back_kib, >, CAGMA_MIB(198));
+  g_assert_cmpuint(f->domain->swap_back_kib, <, CAGMA_MIB(202));
   g_assert_cmpuint(f->domain->consumption_kib_per_s, >, CAGMA_MIB(97));
   g_assert_cmpuint(f->domain->consumption_kib_per_s, <, CAGMA_MIB(103));
 }

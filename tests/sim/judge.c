@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Judges the default policy: by every scenario given, and by random ones, against every other
- * system and the oracle. Prints a row a scenario; says what it fails by. With --expect it is a
+/* Judges the default policy: by every scenario given (a directory: all in it), and by random
+ * ones, against every other system and the oracle. Prints a row a scenario; says what it fails by. With --expect it is a
  * test: it fails by what is expected of all scenarios together (expect.h).
  *
  *   judge [--random N] [--seed S] [--runs R] [--without RULE,…] [--expect random|shipped] [SCENARIO…] */
 #include <locale.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plugin/scenario-json.h"
 #include "policy/rules.h"
@@ -48,17 +49,55 @@ parse_rules(uint32_t *without)
 }
 
 static gboolean
-load_files(GPtrArray *cases)
+load_file(GPtrArray *cases, const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  CagmaScenario *scenario = cagma_scenario_load(path, &error);
+
+  if (scenario)
+    g_ptr_array_add(cases, case_new(scenario));
+  else
+    g_printerr("judge: %s: %s\n", path, error->message);
+  return scenario != NULL;
+}
+
+static int
+by_name(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static gboolean
+load_directory(GPtrArray *cases, const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GDir) dir = g_dir_open(path, 0, &error);
+  g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+  const char *name;
+
+  if (!dir) {
+    g_printerr("judge: %s\n", error->message);
+    return FALSE;
+  }
+  while ((name = g_dir_read_name(dir))) {
+    if (g_str_has_suffix(name, ".json"))
+      g_ptr_array_add(paths, g_build_filename(path, name, NULL));
+  }
+  g_ptr_array_sort(paths, by_name);
+  for (guint i = 0; i < paths->len; i++) {
+    if (!load_file(cases, paths->pdata[i]))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+load(GPtrArray *cases)
 {
   for (size_t i = 0; files && files[i]; i++) {
-    g_autoptr(GError) error = NULL;
-    CagmaScenario *scenario = cagma_scenario_load(files[i], &error);
-
-    if (!scenario) {
-      g_printerr("judge: %s: %s\n", files[i], error->message);
+    if (g_file_test(files[i], G_FILE_TEST_IS_DIR) ? !load_directory(cases, files[i])
+                                                  : !load_file(cases, files[i]))
       return FALSE;
-    }
-    g_ptr_array_add(cases, case_new(scenario));
   }
   return TRUE;
 }
@@ -150,7 +189,7 @@ judge(const ContestSettings *settings, const Expectations *expected)
   g_autoptr(GPtrArray) cases = g_ptr_array_new_with_free_func(case_free);
   unsigned failed;
 
-  if (!load_files(cases))
+  if (!load(cases))
     return FALSE;
   generate(cases);
   contest_run(cases, settings);
