@@ -239,7 +239,7 @@ test_levelling_takes_a_quarter(void)
   rig.host.without = 0;
   rig_add(&rig, 4096, 1900, 1464);
   rig_add(&rig, 4096, 500, 64);
-  rig_pass(&rig, 3);
+  rig_pass(&rig, 12);
   rig_decide(&rig);
   g_assert_cmpint(rig.plan.verdict.fit, ==, CAGMA_FIT_LEVEL);
   g_assert_cmpint(rig_why(&rig, 0), ==, CAGMA_WHY_LEVELS);

@@ -125,7 +125,7 @@ test_spread(void)
     rig_init(&rig, 2048);
     rig.host.without = without ? CAGMA_RULE_SPREAD : 0;
     rig_add(&rig, 4096, 1024, 500);
-    rig_pass(&rig, 3);
+    rig_pass(&rig, 10);
     rig_decide(&rig);
     g_assert_cmpuint(rig_target_mib(&rig, 0), ==, without ? 0 : 2048);
     rig_clear(&rig);
