@@ -220,10 +220,10 @@ static const CagmaField settings_list[] = {
 const CagmaFieldTable cagma_settings_fields = TABLE(CagmaHost, settings_list);
 
 static const CagmaField kept_list[] = {
-  FIELD(CagmaHost, measured_kib, SIZES),  FIELD(CagmaHost, trusted_kib, SIZES),
-  FIELD(CagmaHost, trusted_us, TIME),     FIELD(CagmaHost, spread_us, TIME),
-  FIELD(CagmaHost, pool_low, FLAG),
-  FIELD(CagmaHost, queue_round_us, TIME), FIELD(CagmaHost, queue_tickets, ANY),
+  FIELD(CagmaHost, measured_kib, SIZES), FIELD(CagmaHost, trusted_kib, SIZES),
+  FIELD(CagmaHost, trusted_us, TIME),    FIELD(CagmaHost, spread_us, TIME),
+  FIELD(CagmaHost, pool_low, FLAG),      FIELD(CagmaHost, queue_round_us, TIME),
+  FIELD(CagmaHost, queue_tickets, ANY),
 };
 const CagmaFieldTable cagma_kept_fields = TABLE(CagmaHost, kept_list);
 
