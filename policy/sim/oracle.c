@@ -33,37 +33,43 @@ typedef struct {
   gboolean whole; /* all or nothing */
 } Item;
 
+/* Writes down what one guest will touch. */
+static void
+foresee_guest(Future *future, size_t guest, const CagmaSimGuest *spec)
+{
+  CagmaBody body;
+
+  future->specs[guest] = spec;
+  cagma_body_init(&body, spec, cagma_sim_guest_seed(future->scenario, guest));
+  future->watermarks_kib[guest] = body.watermark_kib;
+  for (size_t p = 0; p < body.n_parts; p++) {
+    CagmaCourse *course = &body.parts[p].course;
+    float *sizes_kib = &future->sizes_kib[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
+    float *sweeps_s = &future->sweeps_s[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
+
+    for (size_t t = 0; t < future->n_times; t++) {
+      cagma_course_go(course, (int64_t)t * STEP_US);
+      sizes_kib[t] = (float)course->size_kib;
+      sweeps_s[t] = (float)course->sweep_us / 1e6f;
+    }
+  }
+}
+
 static Future *
 future_new(const CagmaScenario *scenario)
 {
   Future *future = g_new0(Future, 1);
-  size_t n = cagma_scenario_count(scenario), guest = 0;
+  size_t n = cagma_scenario_count(scenario);
 
   future->scenario = scenario;
-  future->n_guests = n;
   future->n_times = (size_t)(scenario->duration_us / STEP_US) + 1;
   future->specs = g_new0(const CagmaSimGuest *, n);
   future->watermarks_kib = g_new0(double, n);
   future->sizes_kib = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
   future->sweeps_s = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
   for (size_t e = 0; e < scenario->n_guests; e++) {
-    for (uint32_t k = 0; k < scenario->guests[e].count; k++, guest++) {
-      CagmaBody body;
-
-      future->specs[guest] = &scenario->guests[e];
-      cagma_body_init(&body, &scenario->guests[e], cagma_sim_guest_seed(scenario, guest));
-      future->watermarks_kib[guest] = body.watermark_kib;
-      for (size_t p = 0; p < body.n_parts; p++) {
-        float *sizes_kib = &future->sizes_kib[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
-        float *sweeps_s = &future->sweeps_s[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
-
-        for (size_t t = 0; t < future->n_times; t++) {
-          cagma_course_go(&body.parts[p].course, (int64_t)t * STEP_US);
-          sizes_kib[t] = (float)body.parts[p].course.size_kib;
-          sweeps_s[t] = (float)body.parts[p].course.sweep_us / 1e6f;
-        }
-      }
-    }
+    for (uint32_t k = 0; k < scenario->guests[e].count; k++)
+      foresee_guest(future, future->n_guests++, &scenario->guests[e]);
   }
   return future;
 }
@@ -213,7 +219,7 @@ plan(const Future *future, const Way *way)
 {
   CagmaSchedule *schedule = g_new0(CagmaSchedule, 1);
   g_autofree Item *items = g_new(Item, future->n_guests * CAGMA_SIM_PARTS_MAX + 1);
-  g_autofree double *given_kib = g_new(double, future->n_guests);
+  g_autofree double *given_kib = g_new0(double, future->n_guests + 1);
 
   schedule->interval_us = STEP_US;
   schedule->n_guests = future->n_guests;

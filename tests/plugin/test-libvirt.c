@@ -27,7 +27,8 @@ typedef struct {
   unsigned n_disconnected;
   GPtrArray *names;   /* that ran when connected */
   GPtrArray *answers; /* CagmaRequest */
-  GString *events;    /* "kind:name " of each */
+  int listens;
+  GString *events; /* "kind:name " of each */
 } Fixture;
 
 static void
@@ -76,6 +77,17 @@ static const CagmaListener listener = {
   .connected = on_connected, .disconnected = on_disconnected, .event = on_event, .completed = on_completed
 };
 
+static int
+ignore(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *opaque)
+{
+  (void)conn;
+  (void)domain;
+  (void)event;
+  (void)detail;
+  (void)opaque;
+  return 0;
+}
+
 static void
 set_up(Fixture *f, gconstpointer unused)
 {
@@ -86,6 +98,13 @@ set_up(Fixture *f, gconstpointer unused)
   f->events = g_string_new(NULL);
   f->conn = virConnectOpen("test:///default");
   g_assert_nonnull(f->conn);
+  /* libvirt's test driver has one queue of events for all its connections, and looks whether
+   * anybody listens before it takes the queue's lock (virObjectEventStateQueueRemote): an event
+   * that comes as the last one stops listening stays in the queue, and all later ones behind it.
+   * So somebody listens all the time. */
+  f->listens = virConnectDomainEventRegisterAny(f->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                                VIR_DOMAIN_EVENT_CALLBACK(ignore), NULL, NULL);
+  g_assert_cmpint(f->listens, >=, 0);
   f->backend = cagma_backend_libvirt_new("test:///default");
   f->backend->open(f->backend, &listener, f);
   KIT_WAIT(f->n_connected == 1);
@@ -96,6 +115,7 @@ tear_down(Fixture *f, gconstpointer unused)
 {
   (void)unused;
   f->backend->close(f->backend);
+  virConnectDomainEventDeregisterAny(f->conn, f->listens);
   virConnectClose(f->conn);
   /* libvirt frees callbacks from the main loop, after connections are closed. */
   for (int i = 0; i < 30; i++)
