@@ -7,6 +7,7 @@
 #include "policy/sim/world.h"
 
 #define STEP_US CAGMA_SECOND_US
+#define MARGIN_PERMILLE 20
 
 /* What all guests will touch: a figure for each part and second. */
 typedef struct {
@@ -304,7 +305,7 @@ CagmaSchedule *
 cagma_oracle_search(const CagmaScenario *scenario, unsigned runs)
 {
   static const unsigned aheads_s[] = { 2, 5, 12, 30, 90 };
-  static const unsigned margins[] = { 20, 80 };
+  static const unsigned margins[] = { MARGIN_PERMILLE, 80 };
   Future *future = future_new(scenario);
   g_autofree double *best_counts = g_new(double, future->n_guests + 1);
   g_autofree double *counts = g_new(double, future->n_guests + 1);
@@ -320,4 +321,18 @@ cagma_oracle_search(const CagmaScenario *scenario, unsigned runs)
   climb(&search, counts);
   future_free(future);
   return search.best;
+}
+
+CagmaSchedule *
+cagma_oracle_foresee(const CagmaScenario *scenario, unsigned ahead_s)
+{
+  Future *future = future_new(scenario);
+  g_autofree double *counts = g_new(double, future->n_guests + 1);
+  CagmaSchedule *schedule;
+
+  for (size_t i = 0; i < future->n_guests; i++)
+    counts[i] = 1;
+  schedule = plan(future, &(Way){ .ahead_s = ahead_s, .margin_permille = MARGIN_PERMILLE, .counts = counts });
+  future_free(future);
+  return schedule;
 }

@@ -19,5 +19,9 @@
 /* Finds the schedule with the least stall; free with cagma_schedule_free. */
 CagmaSchedule *cagma_oracle_search(const CagmaScenario *scenario, unsigned runs);
 
+/* One plan without a search: what could be done by somebody who sees at each moment what every
+ * guest touches, and for ahead_s seconds what it is going to, but no further. */
+CagmaSchedule *cagma_oracle_foresee(const CagmaScenario *scenario, unsigned ahead_s);
+
 void cagma_schedule_free(CagmaSchedule *schedule);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CagmaSchedule, cagma_schedule_free)

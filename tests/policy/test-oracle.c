@@ -77,7 +77,7 @@ test_random(void)
 
   for (uint32_t i = 0; i < RANDOM_SCENARIOS; i++) {
     CagmaScenario scenario;
-    g_autoptr(CagmaSchedule) schedule = NULL;
+    g_autoptr(CagmaSchedule) schedule = NULL, plan = NULL;
     double first_s, tenth_s;
 
     g_test_message("scenario %u", seed + i);
@@ -87,6 +87,10 @@ test_random(void)
     tenth_s = stall_after(&scenario, 10);
     schedule = cagma_oracle_search(&scenario, 20);
     assert_fits(&scenario, schedule);
+    /* The search begins with what two seconds' foresight brings. */
+    plan = cagma_oracle_foresee(&scenario, 2);
+    assert_fits(&scenario, plan);
+    g_assert_cmpfloat(play(&scenario, plan), ==, first_s);
     g_assert_cmpfloat(tenth_s, <=, first_s);
     g_assert_cmpfloat(play(&scenario, schedule), <=, tenth_s);
     cagma_scenario_clear(&scenario);

@@ -32,6 +32,7 @@ typedef struct {
 
 typedef struct {
   unsigned runs;    /* simulations of the oracle's search */
+  int foresight_s;  /* in the oracle's place, a plan that knows so many seconds; −1: the oracle */
   uint32_t without; /* rules of ours left out, CagmaRule bits */
 } ContestSettings;
 

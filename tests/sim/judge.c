@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Judges the default policy: by every scenario given (a directory: all in it), and by random
- * ones, against every other system and the oracle. Prints a row a scenario; says what it fails by. With --expect it is a
- * test: it fails by what is expected of all scenarios together (expect.h).
+ * ones, against every other system and the oracle. Prints a row a scenario; says what it
+ * fails by. With --expect it is a test: it fails by what is expected of all scenarios
+ * together (expect.h).
  *
- *   judge [--random N] [--seed S] [--runs R] [--without RULE,…] [--expect random|shipped] [SCENARIO…] */
+ *   judge [--random N] [--seed S] [--runs R] [--foresight SECONDS] [--without RULE,…]
+ *         [--expect random|shipped] [SCENARIO…] */
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,7 @@
 #include "tests/sim/contest.h"
 #include "tests/sim/expect.h"
 
-static int n_random, runs = CAGMA_ORACLE_RUNS;
+static int n_random, runs = CAGMA_ORACLE_RUNS, foresight_s = -1;
 static int64_t seed = -1;
 static char *left_out, *expect;
 static char **files;
@@ -24,6 +26,8 @@ static const GOptionEntry entries[] = {
   { "random", 0, 0, G_OPTION_ARG_INT, &n_random, "random scenarios", "N" },
   { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the first of them", "S" },
   { "runs", 0, 0, G_OPTION_ARG_INT, &runs, "simulations of the oracle's search", "R" },
+  { "foresight", 0, 0, G_OPTION_ARG_INT, &foresight_s,
+    "in the oracle's place, a plan that knows so many seconds ahead", "SECONDS" },
   { "without", 0, 0, G_OPTION_ARG_STRING, &left_out, "rules of ours left out", "RULE,…" },
   { "expect", 0, 0, G_OPTION_ARG_STRING, &expect, "test what is expected of such scenarios",
     "random|shipped" },
@@ -217,6 +221,7 @@ main(int argc, char **argv)
   if (!parse_rules(&settings.without))
     return 2;
   settings.runs = (unsigned)MAX(runs, 1);
+  settings.foresight_s = foresight_s;
   if (seed < 0)
     seed = g_random_int_range(0, 1000000);
   if (n_random > 0)
