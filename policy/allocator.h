@@ -15,14 +15,15 @@
  * and what each is guaranteed, is the plan's. */
 
 /* One domain's claim, in and out. Sizes in KiB, limits already applied:
- * guarantee ≤ demand ≤ limit. */
+ * guarantee ≤ demand ≤ limit, but that no demand is below least. */
 typedef struct {
   uint64_t standing_kib; /* what it has, or is on its way to */
   uint64_t guarantee_kib;
   uint64_t demand_kib;
   uint64_t wish_kib; /* at least the demand: what would be of use to it */
   uint64_t limit_kib;
-  uint64_t free_kib; /* of what it stands at, memory that its guest has no use for at all */
+  uint64_t least_kib; /* at most its standing: it isn't brought below this (floor.h) */
+  uint64_t free_kib;  /* of what it stands at, memory that its guest has no use for at all */
   uint32_t shares;
   gboolean may_grow;
   gboolean may_shrink;   /* can give at all … */
@@ -83,7 +84,7 @@ const CagmaAllocator *cagma_host_allocator(const CagmaHost *host);
 static inline uint64_t
 cagma_claim_floor(const CagmaClaim *claim)
 {
-  return claim->may_shrink ? claim->guarantee_kib : cagma_max_kib(claim->guarantee_kib, claim->standing_kib);
+  return cagma_max_kib(claim->guarantee_kib, claim->may_shrink ? claim->least_kib : claim->standing_kib);
 }
 
 /* And one that can't take is entitled to no more than it has. */

@@ -20,8 +20,10 @@ typedef enum {
   CAGMA_WHY_UNRESPONSIVE,
   CAGMA_WHY_STUCK,
   CAGMA_WHY_WITHDRAWN,  /* a move that didn't come about is taken back */
+  CAGMA_WHY_SPARED,     /* a shrink that presses a guest which it could kill is */
   CAGMA_WHY_REASSERTED, /* an unknown target is made known */
   CAGMA_WHY_DISTRUSTED,
+  CAGMA_WHY_DRIVERLESS, /* no balloon driver has come up in its guest */
   CAGMA_WHY_STARTING,
   CAGMA_WHY_SILENT, /* the guest has never reported */
   CAGMA_WHY_STALE,
@@ -80,6 +82,7 @@ struct CagmaDecision {
   /* The allocator's share. */
   uint64_t charge_kib;
   uint64_t standing_kib;
+  uint64_t least_kib;    /* it isn't brought below this (floor.h); 0: not for that reason */
   uint64_t entitled_kib; /* the allocator's word; 0 where it had none */
   CagmaQueueSet queue_set;
   uint32_t queue_releases;

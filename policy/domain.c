@@ -20,6 +20,7 @@ forget(CagmaDomain *domain, int64_t now_us)
   domain->hold = kept.hold;
   domain->pinned = kept.pinned;
   domain->unresponsive = kept.unresponsive;
+  domain->yields = kept.yields;
   domain->max_kib = kept.max_kib;
   domain->overhead_kib = kept.overhead_kib;
   domain->report_period_us = kept.report_period_us;
@@ -42,8 +43,15 @@ cagma_domain_init(CagmaDomain *domain, int64_t now_us)
 void
 cagma_domain_restart(CagmaDomain *domain, uint64_t target_kib, int64_t now_us)
 {
+  uint64_t cap_kib = domain->cap_kib, actual_kib = domain->actual_kib, rss_kib = domain->rss_kib;
+
   forget(domain, now_us);
   domain->target_kib = target_kib;
+  /* A reboot changes neither what its hypervisor lets it hold nor what it holds. A start does. */
+  if (target_kib && cap_kib) {
+    domain->cap_kib = cagma_max_kib(cap_kib, actual_kib);
+    domain->rss_kib = rss_kib;
+  }
 }
 
 static void
@@ -57,6 +65,7 @@ listen_to(CagmaDomain *domain, CagmaSampleSource source)
   domain->has_swap_used = FALSE;
   domain->swap_used_kib = 0;
   domain->swap_total_kib = 0;
+  domain->swappable_kib = 0;
   domain->largest_kib = 0;
   domain->swapping_kib = 0;
 }
@@ -162,10 +171,13 @@ settle(CagmaDomain *domain, int64_t now_us)
 {
   gboolean reached =
       domain->target_kib && distance(domain->actual_kib, domain->target_kib) <= CAGMA_REACHED_KIB;
+  gboolean driven = domain->reported || domain->moves || domain->driver == CAGMA_DRIVER_UP;
 
+  if (domain->driver == CAGMA_DRIVER_DOWN)
+    domain->settled = FALSE;
   /* A balloon that nobody reports on, and that hasn't moved, may have no driver behind it, so that its
    * size says nothing of the guest's. */
-  if (domain->settled || !domain->has_actual || !(domain->reported || domain->moves))
+  if (domain->settled || !domain->has_actual || !driven || domain->driver == CAGMA_DRIVER_DOWN)
     return;
   domain->settled = reached || now_us - domain->still_since_us >= CAGMA_SETTLE_US;
 }
@@ -190,7 +202,8 @@ watch_trust(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us)
   if (!(sample->has & CAGMA_HAS_RSS))
     return;
   domain->rss_kib = sample->rss_kib;
-  if (!domain->settled)
+  /* One that its hypervisor bounds needn't be trusted. */
+  if (!domain->settled || domain->cap_kib)
     return;
 
   resident = cagma_above(domain->rss_kib, domain->overhead_kib);
@@ -386,6 +399,20 @@ is_new_report(CagmaDomain *domain, const CagmaSample *sample)
   return changed;
 }
 
+/* What the hypervisor itself says of the domain. Whatever was asked of it before, by whomever,
+ * that it enforces now. */
+static void
+heed_hypervisor(CagmaDomain *domain, const CagmaSample *sample)
+{
+  if (sample->has & CAGMA_HAS_DRIVER)
+    domain->driver = sample->driver ? CAGMA_DRIVER_UP : CAGMA_DRIVER_DOWN;
+  if (!(sample->has & CAGMA_HAS_CAP))
+    return;
+  domain->cap_kib = sample->cap_kib;
+  if (!domain->target_kib)
+    domain->target_kib = cagma_min_kib(domain->cap_kib, domain->max_kib);
+}
+
 void
 cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
 {
@@ -400,6 +427,7 @@ cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
     domain->source = sample.source;
   }
 
+  heed_hypervisor(domain, &sample);
   if (sample.has & CAGMA_HAS_ACTUAL)
     follow_balloon(domain, sample.actual_kib, now_us);
   cagma_estimator_learn(domain, &sample, now_us);
@@ -423,6 +451,7 @@ cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
     domain->has_swap_used = (sample.has & CAGMA_HAS_SWAP_USED) != 0;
     domain->swap_used_kib = domain->has_swap_used ? sample.swap_used_kib : 0;
     domain->swap_total_kib = domain->has_swap_used ? sample.swap_total_kib : 0;
+    domain->swappable_kib = sample.has & CAGMA_HAS_SWAPPABLE ? sample.swappable_kib : 0;
     count(domain, &sample, now_us);
   }
   count_block_reads(domain, &sample, now_us);
@@ -516,6 +545,11 @@ cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us)
     domain->wolf_count++;
     return FALSE;
   }
+  /* It may be the shrink that presses it, and its figures are of before. */
+  if (domain->yields && domain->move == CAGMA_MOVE_SHRINK) {
+    domain->withdraw = TRUE;
+    return TRUE;
+  }
   domain->emergency = domain->config.emergency && domain->has_figures && domain->available_kib < critical_kib;
   return domain->emergency;
 }
@@ -572,13 +606,14 @@ cagma_domain_tick(CagmaDomain *domain, int64_t now_us)
 uint64_t
 cagma_domain_charge(const CagmaDomain *domain)
 {
-  uint64_t held;
+  uint64_t held = cagma_max_kib(domain->actual_kib, domain->target_kib);
 
+  if (domain->cap_kib)
+    return cagma_max_kib(held, domain->cap_kib);
   if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE || !domain->settled ||
       !domain->target_kib || domain->distrusted || domain->pinned)
     return domain->max_kib;
 
-  held = cagma_max_kib(domain->actual_kib, domain->target_kib);
   held = cagma_max_kib(held, cagma_above(domain->rss_kib, domain->overhead_kib));
   return cagma_min_kib(held, domain->max_kib);
 }

@@ -87,6 +87,13 @@
 #define CAGMA_WOLF_BACKOFF_US (30 * CAGMA_SECOND_US)
 #define CAGMA_WOLF_BACKOFF_MAX_US (600 * CAGMA_SECOND_US)
 
+/* Whether a balloon driver has come up in the guest, where its hypervisor tells. */
+typedef enum {
+  CAGMA_DRIVER_UNKNOWN,
+  CAGMA_DRIVER_DOWN,
+  CAGMA_DRIVER_UP,
+} CagmaDriver;
+
 typedef enum {
   CAGMA_MOVE_NONE,
   CAGMA_MOVE_GROW,
@@ -162,10 +169,11 @@ typedef struct {
   const char *hold;         /* why hands are off it, or NULL; a string that outlives the domain's use */
   gboolean pinned;          /* memory that leaves it doesn't reach the host */
   gboolean unresponsive;    /* its hypervisor process doesn't answer */
+  gboolean yields;          /* its balloon gives in to any target, though its guest die of it (floor.h) */
   uint64_t max_kib;         /* the domain's <memory> */
   uint64_t overhead_kib;    /* what its process holds beside the guest's memory */
   int64_t report_period_us; /* how often its source should report */
-  uint32_t without;         /* CagmaRule bits: rules left out, the laboratory's */
+  uint32_t without;         /* CagmaRule bits: rules left out, for measurement */
 
   int64_t began_us; /* the guest's start, or ours */
 
@@ -173,8 +181,10 @@ typedef struct {
   uint64_t target_kib; /* what was last asked of it; 0: not known */
   uint64_t actual_kib; /* meaningful where has_actual */
   gboolean has_actual;
-  gboolean moves;         /* it was seen moving since the start: there's a driver behind it */
-  gboolean settled;       /* the balloon driver is up and the balloon stood still since the start */
+  gboolean moves;   /* it was seen moving since the start: there's a driver behind it */
+  gboolean settled; /* the balloon driver is up and the balloon stood still since the start */
+  CagmaDriver driver;
+  uint64_t cap_kib;       /* the most its hypervisor lets it hold now; 0: not known, or not bounded */
   int64_t still_since_us; /* when actual last changed */
   CagmaMove move;
   uint64_t move_from_kib;
@@ -204,7 +214,8 @@ typedef struct {
   uint64_t swap_used_kib; /* as the guest's agent says; 0 where has_swap_used isn't set */
   uint64_t swap_total_kib;
   gboolean has_swap_used;
-  uint64_t largest_kib; /* footprints of guest processes; 0: not told */
+  uint64_t swappable_kib; /* what of its memory could be swapped out; 0: not told */
+  uint64_t largest_kib;   /* footprints of guest processes; 0: not told */
   uint64_t swapping_kib;
 
   /* Counters and what they amount to. */
@@ -266,8 +277,9 @@ typedef struct {
 void cagma_domain_init(CagmaDomain *domain, int64_t now_us);
 
 /* The guest began anew (start, reboot, resume from a save) or a device that pins
- * memory came: charged in full until its balloon has settled. target_kib is what
- * its balloon is now asked to be; 0 where that isn't known. */
+ * memory came: charged in full until its balloon has settled, or its cap where its
+ * hypervisor enforces one. target_kib is what its balloon is now asked to be; 0 where
+ * that isn't known, as at its start, when nothing is known of its cap either. */
 void cagma_domain_restart(CagmaDomain *domain, uint64_t target_kib, int64_t now_us);
 
 /* Takes in a sample, clamping it first. Counters that run backwards are a reboot. */
@@ -277,7 +289,8 @@ void cagma_domain_feed(CagmaDomain *domain, const CagmaSample *sample, int64_t n
 void cagma_domain_source_lost(CagmaDomain *domain, CagmaSampleSource source);
 
 /* Its guest reports memory pressure; the sample that came with it was fed before.
- * TRUE where it is an emergency: it has less available than it needs, and is heard. */
+ * TRUE where something is to be decided now: it has less available than it needs, and is
+ * heard; or is being shrunk although nothing would keep that from killing it. */
 gboolean cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us);
 
 /* Says that a call setting target_kib is about to be made. Before the call, since

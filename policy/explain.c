@@ -26,7 +26,7 @@ cagma_explain_reason(const CagmaDecision *decision)
 
   switch (decision->why) {
   case CAGMA_WHY_UNMANAGED:
-    return g_strdup("no configuration for it; its whole memory is counted as taken");
+    return g_strdup("no configuration for it; all that it may hold is counted as taken");
   case CAGMA_WHY_OBSERVED:
     return g_strdup_printf("observed only; would have " MIB_FORMAT, mib(demand->demand_kib));
   case CAGMA_WHY_HELD:
@@ -39,6 +39,9 @@ cagma_explain_reason(const CagmaDecision *decision)
   case CAGMA_WHY_WITHDRAWN:
     return g_strdup_printf("its balloon did not move; the request is withdrawn, it keeps " MIB_FORMAT,
                            mib(decision->target_kib));
+  case CAGMA_WHY_SPARED:
+    return g_strdup_printf("its guest reports pressure while it is shrunk; it keeps " MIB_FORMAT,
+                           mib(decision->target_kib));
   case CAGMA_WHY_REASSERTED:
     return g_strdup_printf("its balloon's target was not known; it stays at " MIB_FORMAT,
                            mib(decision->target_kib));
@@ -46,10 +49,14 @@ cagma_explain_reason(const CagmaDecision *decision)
     return g_strdup_printf("holds " MIB_FORMAT " resident although its balloon leaves it " MIB_FORMAT
                            "; counted in full",
                            mib(decision->rss_kib), mib(decision->actual_kib));
+  case CAGMA_WHY_DRIVERLESS:
+    return g_strdup("no balloon driver has come up in its guest yet; left alone until one has");
   case CAGMA_WHY_STARTING:
     return g_strdup("started or rebooted; counted in full until its balloon has settled");
   case CAGMA_WHY_SILENT:
-    return g_strdup("its guest has not reported since it started: still booting, or no balloon driver");
+    return g_strdup(
+        "its guest has not reported since it started: still booting, or without a balloon driver or "
+        "an agent that would");
   case CAGMA_WHY_STALE:
     return g_strdup_printf("its guest last reported %" PRIu64 " s ago; not shrunk without recent figures",
                            seconds(decision->report_age_us));
@@ -157,6 +164,11 @@ explain_demand(GString *text, const CagmaDecision *decision)
       mib(decision->guarantee_kib), mib(decision->limit_kib), mib(demand->demand_kib));
   if (mib(demand->wish_kib) > mib(demand->demand_kib))
     g_string_append_printf(text, ", and could use up to " MIB_FORMAT, mib(demand->wish_kib));
+  if (decision->least_kib)
+    g_string_append_printf(text,
+                           ". Its balloon would give in to any target: it isn't shrunk below " MIB_FORMAT
+                           ", which its guest can't do without",
+                           mib(decision->least_kib));
   g_string_append(text, ".\n");
 }
 

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "policy/floor.h"
 #include "policy/units.h"
 
 G_DEFINE_QUARK(cagma_guard_error_quark, cagma_guard_error)
@@ -21,6 +22,12 @@ holds(const CagmaDomain *d, uint64_t target_kib)
 {
   uint64_t most = target_kib;
 
+  /* Bounded by its hypervisor, which does as it was last asked. */
+  if (d->cap_kib) {
+    if (d->actual_kib > most)
+      most = d->actual_kib;
+    return d->cap_kib > most ? d->cap_kib : most;
+  }
   if (!d->managed || d->config.mode != CAGMA_MODE_ENFORCE || !d->settled || d->distrusted || d->pinned ||
       !target_kib)
     return d->max_kib;
@@ -50,6 +57,21 @@ in_hand(const CagmaHost *host)
   return left;
 }
 
+/* What a guest that nothing else protects can't do without, by its own figures. */
+static uint64_t
+vital(const CagmaDomain *d)
+{
+  uint64_t needs = d->used_kib, goes = 0;
+
+  /* What it was given since it told of these may be in use. */
+  if (d->actual_kib > d->available_kib)
+    needs = MAX(needs, d->actual_kib - d->available_kib);
+  needs += CAGMA_FLOOR_MARGIN_KIB;
+  if (d->swap_total_kib > d->swap_used_kib)
+    goes = MIN(d->swappable_kib, d->swap_total_kib - d->swap_used_kib) / 2;
+  return goes < needs ? needs - goes : 0;
+}
+
 static gboolean
 check_step(const CagmaDomain *d, const CagmaStep *step, int64_t now_us, GError **error)
 {
@@ -69,6 +91,8 @@ check_step(const CagmaDomain *d, const CagmaStep *step, int64_t now_us, GError *
   if (asked < d->actual_kib && !eases && !(cagma_domain_fresh(d, now_us) && cagma_domain_seen_since_move(d)))
     return refuse(error, CAGMA_GUARD_ERROR_BLIND, step, "no recent figures, so it must keep its",
                   d->actual_kib);
+  if (d->yields && asked < d->actual_kib && !eases && asked < vital(d))
+    return refuse(error, CAGMA_GUARD_ERROR_FLOOR, step, "below what its guest can't do without,", vital(d));
   return TRUE;
 }
 

@@ -13,7 +13,7 @@ GQuark cagma_guard_error_quark(void);
 
 typedef enum {
   CAGMA_GUARD_ERROR_REACH,   /* acts on a domain that hands are off */
-  CAGMA_GUARD_ERROR_FLOOR,   /* shrinks one below its guarantee */
+  CAGMA_GUARD_ERROR_FLOOR,   /* shrinks one below its guarantee, or to its death (floor.h) */
   CAGMA_GUARD_ERROR_LIMIT,   /* sets one above its limit */
   CAGMA_GUARD_ERROR_BLIND,   /* shrinks one whose figures are not recent */
   CAGMA_GUARD_ERROR_IN_HAND, /* grants more than is in hand */

@@ -46,7 +46,7 @@ typedef struct {
   CagmaSurplus surplus;
   CagmaPolicyKind policy; /* of it, the allocator: estimators are the domains' */
   int64_t period_us;
-  uint32_t without; /* CagmaRule bits: rules left out, the laboratory's; domains have their own */
+  uint32_t without; /* CagmaRule bits: rules left out, for measurement; domains have their own */
 
   CagmaDomain **domains; /* the owner's */
   size_t n_domains;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/allocator.h"
+#include "policy/floor.h"
 #include "policy/rules.h"
 #include "policy/units.h"
 
@@ -70,6 +71,8 @@ within_reach(const CagmaDomain *domain, CagmaDecision *decision)
     say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_OBSERVED);
   else if (domain->distrusted)
     say(decision, CAGMA_STATE_DISTRUSTED, CAGMA_WHY_DISTRUSTED);
+  else if (domain->driver == CAGMA_DRIVER_DOWN)
+    say(decision, CAGMA_STATE_HELD, CAGMA_WHY_DRIVERLESS);
   else if (!domain->settled && domain->reported)
     say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_STARTING);
   else if (!domain->settled)
@@ -85,6 +88,7 @@ static gboolean
 put_right(const CagmaDomain *domain, size_t index, gboolean may_shrink, CagmaPlan *plan)
 {
   const CagmaConfig *config = &domain->config;
+  gboolean spares = domain->withdraw && domain->move == CAGMA_MOVE_SHRINK;
   uint64_t to_kib;
 
   if (domain->withdraw && domain->target_kib < domain->actual_kib)
@@ -99,9 +103,11 @@ put_right(const CagmaDomain *domain, size_t index, gboolean may_shrink, CagmaPla
   /* Where its limit was lowered meanwhile, keeping its size can't be asked for.
    * And a guest may say that its size is nothing. */
   if (!to_kib || to_kib == domain->target_kib || to_kib > config->limit_kib ||
-      (to_kib < domain->actual_kib && !may_shrink))
+      (to_kib < domain->actual_kib && (!may_shrink || to_kib < cagma_floor(domain))))
     return FALSE;
-  if (domain->withdraw)
+  if (spares)
+    say(&plan->decisions[index], CAGMA_STATE_STEADY, CAGMA_WHY_SPARED);
+  else if (domain->withdraw)
     say(&plan->decisions[index], CAGMA_STATE_STUCK, CAGMA_WHY_WITHDRAWN);
   else
     say(&plan->decisions[index], CAGMA_STATE_STEADY, CAGMA_WHY_REASSERTED);
@@ -124,7 +130,7 @@ say_at_rest(const CagmaDomain *domain, gboolean fresh, int64_t now_us, CagmaDeci
   else if (domain->contradictory)
     say(decision, CAGMA_STATE_BLIND, CAGMA_WHY_CONTRADICTORY);
   else if (!fresh)
-    say(decision, CAGMA_STATE_BLIND, CAGMA_WHY_STALE);
+    say(decision, CAGMA_STATE_BLIND, domain->reported ? CAGMA_WHY_STALE : CAGMA_WHY_SILENT);
   else if (now_us < domain->deaf_until_us)
     say(decision, CAGMA_STATE_STEADY, CAGMA_WHY_DEAF);
   else if (domain->pressed_us && now_us - domain->pressed_us < CAGMA_EMERGENCY_US && has_enough)
@@ -164,14 +170,17 @@ make_claim(const CagmaHost *host, const CagmaDomain *domain, const CagmaDecision
            gboolean may_shrink, int64_t now_us, CagmaClaim *claim)
 {
   const CagmaAllocator *allocator = cagma_host_allocator(host);
+  uint64_t least_kib = cagma_min_kib(decision->least_kib, decision->standing_kib);
 
   *claim = (CagmaClaim){
     .standing_kib = decision->standing_kib,
     .guarantee_kib = domain->config.guarantee_kib,
     /* Without figures the guarantee is the only claim. */
-    .demand_kib = fresh ? decision->demand.demand_kib : domain->config.guarantee_kib,
-    .wish_kib = fresh ? decision->demand.wish_kib : domain->config.guarantee_kib,
+    .demand_kib =
+        cagma_max_kib(fresh ? decision->demand.demand_kib : domain->config.guarantee_kib, least_kib),
+    .wish_kib = cagma_max_kib(fresh ? decision->demand.wish_kib : domain->config.guarantee_kib, least_kib),
     .limit_kib = domain->config.limit_kib,
+    .least_kib = least_kib,
     .free_kib = cagma_above(domain->free_kib, cagma_headroom(domain)),
     .shares = domain->config.shares,
     .may_shrink = fresh,
@@ -200,6 +209,7 @@ consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t 
   cagma_decision_begin(decision, domain, now_us);
   decision->charge_kib = cagma_domain_charge(domain);
   decision->standing_kib = cagma_domain_standing(domain);
+  decision->least_kib = cagma_floor(domain);
   if (domain->managed)
     cagma_estimate(domain, horizon_us, &decision->demand);
   if (domain->managed && allocator->demand)
@@ -283,6 +293,7 @@ shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim,
   /* A guarantee of nothing is no wish to see the guest's kernel starve. */
   uint64_t floor_kib = cagma_max_kib(claim->guarantee_kib, cagma_min_kib(CAGMA_HEADROOM_MIN_KIB, limit_kib));
 
+  floor_kib = cagma_max_kib(floor_kib, claim->least_kib);
   if (!claim->ready)
     return to_kib;
   /* Many donors of a little each would be many calls for nothing: each gives a
@@ -301,8 +312,9 @@ shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim,
     wanted_kib = cagma_max_kib(wanted_kib, spare_kib);
   if (wanted_kib > 0)
     to_kib -= cagma_min_kib(wanted_kib, shrink_at_most(host, plan, claim));
-  to_kib = cagma_min_kib(to_kib, limit_kib);
-  return cagma_max_kib(to_kib, floor_kib);
+  to_kib = cagma_max_kib(cagma_min_kib(to_kib, limit_kib), floor_kib);
+  /* Nothing is set above its limit, be it a step towards it. */
+  return to_kib > limit_kib ? claim->standing_kib : to_kib;
 }
 
 static CagmaWhy

@@ -23,3 +23,14 @@ cagma_rule_from_name(const char *name, CagmaRule *rule)
   }
   return FALSE;
 }
+
+char *
+cagma_rules_format(uint32_t rules)
+{
+  GString *names = g_string_new(NULL);
+
+  for (unsigned i = 0; i < CAGMA_N_RULES; i++)
+    if (rules & (uint32_t)1 << i)
+      g_string_append_printf(names, "%s%s", names->len ? ", " : "", rule_names[i]);
+  return g_string_free(names, FALSE);
+}

@@ -4,8 +4,8 @@
 #include <glib.h>
 #include <stdint.h>
 
-/* Rules of the policy that the laboratory can leave out, to see what each of them buys
- * (docs/policy.md). The daemon leaves out none. */
+/* Rules of the policy that can be left out, to see what each of them buys (docs/policy.md):
+ * in the laboratory, and in the daemon with `without` in cagmad.conf. */
 typedef enum {
   CAGMA_RULE_FORESEEN = 1 << 0,   /* growth is foreseen from the pace of consumption */
   CAGMA_RULE_SWAP_BACK = 1 << 1,  /* what is swapped in is wanted back */
@@ -26,3 +26,6 @@ const char *cagma_rule_name(unsigned index);
 
 /* FALSE for what is no rule's name. */
 gboolean cagma_rule_from_name(const char *name, CagmaRule *rule);
+
+/* The names of these rules, with commas between. Free with g_free. */
+char *cagma_rules_format(uint32_t rules);

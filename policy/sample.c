@@ -13,7 +13,8 @@ cagma_sample_clamp(CagmaSample *sample, uint64_t max_kib)
                         &sample->major_faults,     &sample->block_read_kib,   &sample->swap_used_kib,
                         &sample->swap_total_kib,   &sample->largest_kib,      &sample->swapping_kib,
                         &sample->refault_file_kib, &sample->refault_anon_kib, &sample->vcpus,
-                        &sample->load1_permille,   &sample->load5_permille,   &sample->load15_permille };
+                        &sample->load1_permille,   &sample->load5_permille,   &sample->load15_permille,
+                        &sample->cap_kib,          &sample->swappable_kib };
 
   for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++)
     *sizes[i] = cagma_min_kib(*sizes[i], CAGMA_MAX_KIB);

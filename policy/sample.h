@@ -23,6 +23,9 @@ typedef enum {
   CAGMA_HAS_REFAULT = 1 << 12, /* both kinds */
   CAGMA_HAS_VCPUS = 1 << 13,
   CAGMA_HAS_LOAD = 1 << 14, /* all three */
+  CAGMA_HAS_CAP = 1 << 15,
+  CAGMA_HAS_DRIVER = 1 << 16,
+  CAGMA_HAS_SWAPPABLE = 1 << 17,
 } CagmaSampleFields;
 
 /* What the guest itself reports of its memory, in distinction to what its host sees of it.
@@ -30,7 +33,7 @@ typedef enum {
 #define CAGMA_HAS_REPORT                                                                                     \
   (CAGMA_HAS_USABLE | CAGMA_HAS_UNUSED | CAGMA_HAS_CACHES | CAGMA_HAS_SWAP | CAGMA_HAS_FAULTS |              \
    CAGMA_HAS_STAMP | CAGMA_HAS_SWAP_USED | CAGMA_HAS_LARGEST | CAGMA_HAS_SWAPPING | CAGMA_HAS_REFAULT |      \
-   CAGMA_HAS_VCPUS)
+   CAGMA_HAS_VCPUS | CAGMA_HAS_SWAPPABLE)
 
 /* Where a report comes from, the better the later in the list. */
 typedef enum {
@@ -56,6 +59,7 @@ typedef struct {
   uint64_t swap_total_kib; /* with swap_used_kib: how much could be */
   uint64_t largest_kib;    /* footprint (resident and swapped) of the guest's largest process */
   uint64_t swapping_kib;   /* and of the one that swaps */
+  uint64_t swappable_kib;  /* anonymous memory that isn't locked */
   /* Counters since the guest booted: pages that came back soon after they were evicted,
    * of files and of anonymous memory (workingset_refault_*; anonymous from Linux 5.9 on). */
   uint64_t refault_file_kib;
@@ -64,6 +68,10 @@ typedef struct {
   uint64_t load1_permille; /* load averages of 1, 5 and 15 minutes, of the whole guest */
   uint64_t load5_permille;
   uint64_t load15_permille;
+  /* Where the hypervisor itself bounds what a domain holds (Xen): how much that is now,
+   * whatever its guest does. */
+  uint64_t cap_kib;
+  uint64_t driver; /* 0: no balloon driver has come up in the guest; 1: one has */
 } CagmaSample;
 
 #define CAGMA_REUSE_BUCKETS 64

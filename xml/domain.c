@@ -10,6 +10,13 @@
 
 /* libvirt reads the stats period as an int. */
 #define STATS_PERIOD_MAX_S G_MAXINT32
+/* More than any hypervisor has. */
+#define VCPUS_MAX 16384
+
+#define PAGE_KIB 4
+#define PAGES_A_VCPU 256
+/* Xen hands memory out in superpages where it can. */
+#define SUPERPAGE_KIB 2048
 
 static gboolean
 read_name(const xmlNode *root, CagmaDomainXml *domain, GError **error)
@@ -83,6 +90,22 @@ read_memory(const xmlNode *root, CagmaDomainXml *domain, GError **error)
   return TRUE;
 }
 
+/* Where it isn't said, or makes no sense, there is one, as libvirt has it. */
+static void
+read_machine(const xmlNode *root, CagmaDomainXml *domain)
+{
+  const xmlNode *vcpu = cagma_element_child(root, "vcpu");
+  const xmlNode *os = cagma_element_child(root, "os");
+  const xmlNode *type = os ? cagma_element_child(os, "type") : NULL;
+  g_autofree char *n = vcpu ? cagma_element_text(vcpu, NULL) : NULL;
+  g_autofree char *kind = type ? cagma_element_text(type, NULL) : NULL;
+
+  if (!n || !cagma_decimal_parse(n, 0, VCPUS_MAX, &domain->vcpus) || domain->vcpus == 0)
+    domain->vcpus = 1;
+  domain->paravirtual =
+      domain->virt == CAGMA_VIRT_XEN && g_strcmp0(kind, "hvm") != 0 && g_strcmp0(kind, "xenpvh") != 0;
+}
+
 static gboolean
 read_stats_period(const xmlNode *balloon, CagmaDomainXml *domain, GError **error)
 {
@@ -148,6 +171,19 @@ cagma_domain_xml_channel(const char *xml)
   return text;
 }
 
+uint64_t
+cagma_domain_xml_start_kib(const CagmaDomainXml *domain)
+{
+  uint64_t per_mib = domain->paravirtual ? 1 : 2;
+  uint64_t shadow_kib = PAGE_KIB * (PAGES_A_VCPU * domain->vcpus + per_mib * (domain->memory_kib / 1024));
+  uint64_t extra_kib = domain->paravirtual ? 1024 : 2048;
+  uint64_t need_kib = domain->current_kib + shadow_kib + extra_kib;
+
+  if (domain->virt != CAGMA_VIRT_XEN)
+    return 0;
+  return (need_kib + SUPERPAGE_KIB - 1) / SUPERPAGE_KIB * SUPERPAGE_KIB;
+}
+
 static gboolean
 is_ours(const xmlNode *node)
 {
@@ -205,7 +241,11 @@ read_domain(const xmlNode *root, CagmaDomainXml *domain, const CagmaConfig *defa
     return FALSE;
   domain->pinned = cagma_pinned_reason(root);
   domain->cagma_channel = find_channel(root, CAGMA_CHANNEL_NAME) != NULL;
-  domain->agent_channel = find_channel(root, CAGMA_AGENT_CHANNEL_NAME) != NULL;
+  domain->agent_channel =
+      domain->virt != CAGMA_VIRT_XEN && find_channel(root, CAGMA_AGENT_CHANNEL_NAME) != NULL;
+  domain->balloon_stats = domain->balloon && domain->virt != CAGMA_VIRT_XEN;
+  domain->own_channel = domain->cagma_channel || domain->virt == CAGMA_VIRT_XEN;
+  read_machine(root, domain);
   settle_config(root, domain, defaults);
   return TRUE;
 }

@@ -37,10 +37,15 @@ typedef struct {
   gboolean balloon; /* there is a balloon device; on Xen there always is */
   gboolean autodeflate;
   gboolean free_page_reporting;
-  guint stats_period_s; /* 0: no statistics are collected */
+  gboolean balloon_stats; /* … which can be made to collect statistics: not on Xen */
+  guint stats_period_s;   /* 0: no statistics are collected */
 
   gboolean cagma_channel; /* a port org.cagma.guest.0, for our own agent */
-  gboolean agent_channel; /* a port org.qemu.guest_agent.0 */
+  gboolean agent_channel; /* a port org.qemu.guest_agent.0 to which libvirt passes commands on: not on Xen */
+  gboolean own_channel;   /* our own agent has a way to speak: that port or, on Xen, xenstore */
+
+  uint32_t vcpus;
+  gboolean paravirtual; /* Xen, and neither HVM nor PVH */
 
   /* NULL, or why memory that the guest gives back doesn't reach the host, as the
    * end of a sentence about the domain: "has a passed-through device (hostdev pci
@@ -64,6 +69,18 @@ typedef struct {
  * Thread-safe. Free with cagma_domain_xml_free(). */
 CagmaDomainXml *cagma_domain_xml_parse(const char *xml, gssize len, const CagmaConfig *defaults,
                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* What really has to be free on the host when it starts, KiB. 0: nothing has to be, since its
+ * memory is taken bit by bit (QEMU). Xen takes all of it at once, and the start fails where
+ * that isn't there:
+ *
+ *     <currentMemory> + shadow + extra, rounded up to 2 MiB
+ *     shadow = 4 KiB × (256 × vCPUs + n × <memory> in MiB); n = 1 for PV, else 2
+ *     extra  = 1 MiB for PV, else 2 MiB
+ *
+ * (libxl__domain_need_memory_calculate and libxl__get_required_paging_memory of Xen 4.17, for
+ * hosts without HAP, and the libxl driver of libvirt, which counts 2 for HVM in any case). */
+uint64_t cagma_domain_xml_start_kib(const CagmaDomainXml *domain);
 
 /* The <channel> of our port as it stands there: what libvirt knows the device by. NULL
  * where there is none. Free with g_free(). */

@@ -13,6 +13,8 @@ charged(const ModelGuest *guest, uint64_t target_kib)
   int64_t resident_kib = (int64_t)guest->told_rss_kib - (int64_t)domain->overhead_kib;
   int64_t most_kib = MAX((int64_t)target_kib, (int64_t)guest->told_actual_kib);
 
+  if (guest->told_cap_kib)
+    return MAX(most_kib, (int64_t)guest->told_cap_kib);
   if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE)
     return (int64_t)domain->max_kib;
   if (!domain->settled || domain->distrusted || target_kib == 0)
@@ -52,6 +54,18 @@ may_be_shrunk(const Model *model, const ModelGuest *guest)
   return guest->told_new_us != 0 && guest->told_sane && model->now_us - guest->told_new_us <= most_us;
 }
 
+/* Whether a guest that nothing protects would be left what it needs, with what it says could
+ * be swapped out of the way. */
+static gboolean
+survives(const ModelGuest *guest, uint64_t target_kib)
+{
+  int64_t used_kib = (int64_t)guest->told_actual_kib - (int64_t)guest->told_usable_kib;
+  uint64_t swaps_kib = MIN(guest->told_swappable_kib, guest->told_free_swap_kib);
+
+  return (int64_t)target_kib + (int64_t)MIN(swaps_kib / 2, CAGMA_MAX_KIB) >=
+         used_kib + (int64_t)CAGMA_MIB(64);
+}
+
 const char *
 check_call(const Model *model, size_t index, uint64_t target_kib, int64_t *left_kib)
 {
@@ -63,7 +77,7 @@ check_call(const Model *model, size_t index, uint64_t target_kib, int64_t *left_
   int64_t more_kib = charged(guest, target_kib) - charged(guest, guest->called_kib);
 
   if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE || domain->hold || domain->unresponsive ||
-      domain->distrusted)
+      domain->distrusted || (guest->bounded && guest->driverless))
     return "a domain that hands are off";
   if (target_kib > domain->config.limit_kib || target_kib > domain->max_kib)
     return "above the limit";
@@ -71,6 +85,8 @@ check_call(const Model *model, size_t index, uint64_t target_kib, int64_t *left_
     return "below the guarantee";
   if (target_kib < guest->told_actual_kib && !eases && !may_be_shrunk(model, guest))
     return "a blind shrink";
+  if (guest->bounded && target_kib < guest->told_actual_kib && !eases && !survives(guest, target_kib))
+    return "a shrink to death";
   if (target_kib == 0)
     return "nothing at all";
   if (more_kib > 0) {

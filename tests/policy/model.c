@@ -58,11 +58,20 @@ model_boot(Model *model, size_t index)
 {
   ModelGuest *guest = &model->guests[index];
 
-  guest->actual_kib = guest->domain.max_kib;
+  guest->actual_kib = guest->bounded ? guest->asked_kib : guest->domain.max_kib;
   guest->resident_kib = guest->swapped_kib = guest->cached_kib = 0;
   guest->swap_in_kib = guest->swap_out_kib = guest->major_faults = guest->refault_kib = 0;
   guest->reported_us = model->now_us;
   memset(&guest->report, 0, sizeof guest->report);
+}
+
+void
+model_bound(Model *model, size_t index)
+{
+  ModelGuest *guest = &model->guests[index];
+
+  guest->bounded = guest->domain.yields = TRUE;
+  guest->domain.overhead_kib = 0;
 }
 
 void
@@ -251,6 +260,12 @@ note_report(Model *model, ModelGuest *guest, const CagmaSample *sample)
   guest->told_new_us = model->now_us;
   guest->told_sane = makes_sense(sample, guest->told_actual_kib);
   guest->told_by_agent = sample->source == CAGMA_SAMPLE_CHANNEL;
+  guest->told_usable_kib =
+      sample->has & CAGMA_HAS_USABLE ? sample->usable_kib : sample->unused_kib + sample->caches_kib;
+  guest->told_swappable_kib = sample->has & CAGMA_HAS_SWAPPABLE ? sample->swappable_kib : 0;
+  guest->told_free_swap_kib = 0;
+  if ((sample->has & CAGMA_HAS_SWAP_USED) && sample->swap_total_kib > sample->swap_used_kib)
+    guest->told_free_swap_kib = sample->swap_total_kib - sample->swap_used_kib;
   if (guest->told_by_agent)
     guest->agent_us = model->now_us;
 }
@@ -300,6 +315,12 @@ speak(Model *model, ModelGuest *guest, int64_t us)
     sample.swap_used_kib = guest->says == MODEL_SAYS_NONSENSE ? nonsense(model->rand) : guest->swapped_kib;
     sample.largest_kib = guest->says == MODEL_SAYS_NONSENSE ? nonsense(model->rand) : guest->working_kib / 2;
     sample.swapping_kib = sample.largest_kib / 2;
+    sample.swap_total_kib =
+        guest->says == MODEL_SAYS_NONSENSE ? nonsense(model->rand) : guest->swapped_kib + CAGMA_MIB(300);
+  }
+  if (g_rand_boolean(model->rand)) {
+    sample.has |= CAGMA_HAS_SWAPPABLE;
+    sample.swappable_kib = guest->says == MODEL_SAYS_NONSENSE ? nonsense(model->rand) : guest->resident_kib;
   }
   if ((sample.has & CAGMA_HAS_USABLE) || (sample.has & parts) == parts)
     note_report(model, guest, &sample);
@@ -309,6 +330,25 @@ speak(Model *model, ModelGuest *guest, int64_t us)
     return;
   cagma_estimate(&guest->domain, cagma_host_horizon_us(&model->host, &guest->domain), &demand);
   cagma_domain_press(&guest->domain, demand.critical_kib, model->now_us);
+}
+
+/* What Xen says of it: no word is the guest's. */
+static void
+tell_bounded(Model *model, ModelGuest *guest)
+{
+  const CagmaSample sample = {
+    .has = CAGMA_HAS_ACTUAL | CAGMA_HAS_RSS | CAGMA_HAS_CAP | CAGMA_HAS_DRIVER,
+    .actual_kib = guest->actual_kib,
+    .rss_kib = guest->actual_kib,
+    .cap_kib = guest->asked_kib,
+    .driver = !guest->driverless,
+  };
+
+  guest->told_actual_kib = guest->told_rss_kib = guest->actual_kib;
+  guest->told_cap_kib = guest->asked_kib;
+  if (!guest->called_kib)
+    guest->called_kib = guest->asked_kib;
+  cagma_domain_feed(&guest->domain, &sample, model->now_us);
 }
 
 static void
@@ -350,7 +390,10 @@ model_live(Model *model, int64_t us)
       fill_cache(guest);
       report(model, guest, us);
     }
-    tell(model, guest);
+    if (guest->bounded)
+      tell_bounded(model, guest);
+    else
+      tell(model, guest);
     if (guest->speaks && !guest->paused && guest->says != MODEL_SAYS_NOTHING)
       speak(model, guest, us);
     if (guest->traced)

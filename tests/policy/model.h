@@ -42,6 +42,8 @@ typedef struct {
   gboolean traced;  /* a source sees which pages it touches */
   uint64_t vcpus;
   gboolean paused;
+  gboolean bounded;    /* by its hypervisor (Xen), whose figures these then are; model_bound */
+  gboolean driverless; /* and it says that no balloon driver is up */
 
   /* The guest's life. */
   uint64_t asked_kib; /* what the hypervisor was last asked for, by anyone */
@@ -62,6 +64,10 @@ typedef struct {
   /* What the test knows of what the policy was told, and what the policy did. */
   uint64_t told_actual_kib;
   uint64_t told_rss_kib;
+  uint64_t told_cap_kib;       /* 0: not, since the start */
+  uint64_t told_usable_kib;    /* by the newest report … */
+  uint64_t told_swappable_kib; /* … with what of the rest could go, and the room for it */
+  uint64_t told_free_swap_kib;
   uint64_t called_kib; /* our last call's target; 0: none since the start */
   int64_t told_new_us; /* when a new report was last handed over */
   gboolean told_sane;  /* and whether it made sense */
@@ -93,6 +99,10 @@ void model_clear(Model *model);
 
 /* The guest starts anew at its full size; its balloon then goes where it was last asked to. */
 void model_boot(Model *model, size_t index);
+
+/* The guest is one of Xen's: it boots at the size it was asked for, and never has more; its
+ * balloon reports nothing, and takes its last page. */
+void model_bound(Model *model, size_t index);
 
 /* Puts a guest at a size at once, as if it had long been there. */
 void model_place(Model *model, size_t index, uint64_t size_kib, uint64_t working_kib);

@@ -67,6 +67,19 @@ rig_add(Rig *rig, uint64_t max_mib, uint64_t actual_mib, uint64_t usable_mib)
 }
 
 void
+rig_bound(Rig *rig, size_t index)
+{
+  CagmaSample *sample = &rig->samples[index];
+
+  rig->domains[index].yields = TRUE;
+  sample->has |= CAGMA_HAS_CAP | CAGMA_HAS_DRIVER;
+  sample->cap_kib = sample->actual_kib;
+  sample->driver = 1;
+  rig->stamp++;
+  feed(rig, index);
+}
+
+void
 rig_pass(Rig *rig, int64_t seconds)
 {
   while (seconds-- > 0) {
@@ -128,6 +141,8 @@ rig_obey(Rig *rig)
     sample->usable_kib = cagma_above(sample->usable_kib + step->target_kib, sample->actual_kib);
     sample->actual_kib = step->target_kib;
     sample->rss_kib = step->target_kib;
+    if (sample->has & CAGMA_HAS_CAP)
+      sample->cap_kib = step->target_kib;
   }
 }
 

@@ -29,6 +29,10 @@ void rig_clear(Rig *rig);
  * overhead that stands settled at actual_mib, and has reported. */
 CagmaDomain *rig_add(Rig *rig, uint64_t max_mib, uint64_t actual_mib, uint64_t usable_mib);
 
+/* The domain is one of Xen's: bounded by its hypervisor, its driver up, and nothing would keep
+ * its balloon from taking its last page. */
+void rig_bound(Rig *rig, size_t index);
+
 /* Seconds pass; each guest is sampled once in each of them. */
 void rig_pass(Rig *rig, int64_t seconds);
 

@@ -114,6 +114,44 @@ grow_beyond(Rig *rig)
   raise_guarantee(rig);
 }
 
+/* 1548 MiB used, 64 of margin, and 100 of 200 MiB of swap that may take what can go. */
+static void
+yield_with_swap(Rig *rig)
+{
+  CagmaSample *sample = &rig->samples[0];
+
+  sample->has |= CAGMA_HAS_SWAP_USED | CAGMA_HAS_SWAPPABLE;
+  sample->swap_total_kib = CAGMA_MIB(300);
+  sample->swap_used_kib = CAGMA_MIB(100);
+  sample->swappable_kib = CAGMA_MIB(1000);
+  rig_bound(rig, 0);
+  rig_pass(rig, 1);
+}
+
+static void
+yield(Rig *rig)
+{
+  rig_bound(rig, 0);
+  rig_pass(rig, 1);
+}
+
+static void
+yield_and_shrink(Rig *rig)
+{
+  yield(rig);
+  cagma_domain_set(&rig->domains[0], CAGMA_MIB(1024), rig->now_us);
+}
+
+/* Somebody lets it have more than we asked for. */
+static void
+raise_cap(Rig *rig)
+{
+  yield(rig);
+  rig->samples[0].cap_kib = CAGMA_MIB(2500);
+  rig_pass(rig, 1);
+  reserve_all_but_500(rig);
+}
+
 static const Case cases[] = {
   { "a shrink", 1024, NULL, -1 },
   { "a growth", 3000, NULL, -1 },
@@ -138,6 +176,13 @@ static const Case cases[] = {
   { "a shrink on figures that contradict each other", 1024, contradict, CAGMA_GUARD_ERROR_BLIND },
   { "easing a blind shrink under way", 1500, shrink_and_silence, -1 },
   { "furthering a blind shrink under way", 1000, shrink_and_silence, CAGMA_GUARD_ERROR_BLIND },
+  { "what a guest that yields can do without", 1612, yield, -1 },
+  { "more than it can do without", 1611, yield, CAGMA_GUARD_ERROR_FLOOR },
+  { "what it can do without or swap out", 1512, yield_with_swap, -1 },
+  { "more than it can swap out", 1511, yield_with_swap, CAGMA_GUARD_ERROR_FLOOR },
+  { "easing a shrink to its death", 1500, yield_and_shrink, -1 },
+  { "what is in hand under a higher cap", 2548, raise_cap, -1 },
+  { "more than is in hand under a higher cap", 2549, raise_cap, CAGMA_GUARD_ERROR_IN_HAND },
   { "what is in hand", 2548, reserve_all_but_500, -1 },
   { "more than is in hand", 2549, reserve_all_but_500, CAGMA_GUARD_ERROR_IN_HAND },
   { "what is kept for another", 2549, let_another_start, CAGMA_GUARD_ERROR_IN_HAND },

@@ -76,6 +76,8 @@ invent(Model *model, guint32 seed)
     guest->presses = draw(model, 3) == 0;
     guest->traced = draw(model, 2) != 0;
     guest->vcpus = (uint64_t)draw(model, 4);
+    if (draw(model, 3) == 0)
+      model_bound(model, i);
     if (draw(model, 2))
       model_place(model, i, draw_kib(model, CAGMA_MIB(64), max_kib), guest->working_kib / 4);
   }
@@ -88,7 +90,7 @@ befall(Model *model, size_t index)
   ModelGuest *guest = &model->guests[index];
   CagmaDomain *domain = &guest->domain;
 
-  switch (draw(model, 17)) {
+  switch (draw(model, 18)) {
   case 0:
     guest->working_kib = draw_kib(model, 0, domain->max_kib);
     break;
@@ -96,6 +98,7 @@ befall(Model *model, size_t index)
     model_boot(model, index);
     guest->called_kib = draw(model, 2) ? guest->called_kib : 0;
     cagma_domain_restart(domain, guest->called_kib, model->now_us);
+    guest->told_cap_kib = guest->called_kib ? guest->told_cap_kib : 0;
     guest->told_by_agent = guest->told_ever = FALSE;
     break;
   case 2: /* a reboot nobody told of */
@@ -105,7 +108,8 @@ befall(Model *model, size_t index)
     guest->asked_kib = draw_kib(model, CAGMA_MIB(32), domain->max_kib);
     break;
   case 4: /* deflates for want of memory */
-    guest->actual_kib = draw_kib(model, guest->actual_kib, domain->max_kib);
+    guest->actual_kib =
+        draw_kib(model, guest->actual_kib, guest->bounded ? guest->actual_kib : domain->max_kib);
     break;
   case 5:
     domain->hold = domain->hold ? NULL : "paused";
@@ -142,6 +146,9 @@ befall(Model *model, size_t index)
     break;
   case 15: /* another policy, after a restart of the daemon */
     model->host.policy = (CagmaPolicyKind)draw(model, CAGMA_N_POLICIES);
+    break;
+  case 16: /* its balloon driver comes up, or isn't there */
+    guest->driverless = !guest->driverless;
     break;
   default: /* the host's own needs, or its budget */
     model->others_kib = draw_kib(model, 0, CAGMA_GIB(2));

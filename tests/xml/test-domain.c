@@ -101,6 +101,65 @@ the_type_says_which_hypervisor_and_balloon(void)
   }
 }
 
+/* On Xen our agent needs no port, the balloon tells nothing, and libvirt passes no command on
+ * to a stock agent, though its port be there. */
+static void
+xen_has_its_own_ways(void)
+{
+  static const struct {
+    const char *type, *ports;
+    gboolean own, agent, stats;
+  } cases[] = {
+    { "kvm", "", FALSE, FALSE, TRUE },
+    { "kvm", CAGMA_CHANNEL_NAME, TRUE, FALSE, TRUE },
+    { "kvm", CAGMA_AGENT_CHANNEL_NAME, FALSE, TRUE, TRUE },
+    { "xen", "", TRUE, FALSE, FALSE },
+    { "xen", CAGMA_AGENT_CHANNEL_NAME, TRUE, FALSE, FALSE },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *xml = g_strdup_printf("<domain type='%s'><name>a</name><memory>1</memory><devices>"
+                                           "<channel><target name='%s'/></channel>"
+                                           "<memballoon model='virtio'/></devices></domain>",
+                                           cases[i].type, cases[i].ports);
+    g_autoptr(CagmaDomainXml) domain = parse(xml);
+
+    g_assert_cmpint(domain->own_channel, ==, cases[i].own);
+    g_assert_cmpint(domain->agent_channel, ==, cases[i].agent);
+    g_assert_cmpint(domain->balloon_stats, ==, cases[i].stats);
+  }
+}
+
+/* By libxl's formula, worked out by hand. */
+static void
+a_start_on_xen_needs_its_memory_free(void)
+{
+  static const struct {
+    const char *type, *os, *vcpu;
+    uint64_t kib;
+  } cases[] = {
+    { "kvm", "hvm", "<vcpu>2</vcpu>", 0 },
+    /* 262144 + 4 × (256 + 512) + 1024 = 266240, and that is 130 × 2 MiB. */
+    { "xen", "linux", "", 266240 },
+    { "xen", "linux", "<vcpu>none</vcpu>", 266240 },
+    /* 262144 + 4 × (512 + 512) + 1024 = 267264, of which 131 × 2 MiB are made. */
+    { "xen", "linux", "<vcpu placement='static' current='1'>2</vcpu>", 268288 },
+    /* 262144 + 4 × (1024 + 1024) + 2048 = 272384, so 133 × 2 MiB. */
+    { "xen", "hvm", "<vcpu>4</vcpu>", 272384 },
+    { "xen", "xenpvh", "<vcpu>4</vcpu>", 272384 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *xml = g_strdup_printf(
+        "<domain type='%s'><name>a</name><memory unit='MiB'>512</memory><currentMemory unit='MiB'>256"
+        "</currentMemory>%s<os><type>%s</type></os></domain>",
+        cases[i].type, cases[i].vcpu, cases[i].os);
+    g_autoptr(CagmaDomainXml) domain = parse(xml);
+
+    g_assert_cmpuint(cagma_domain_xml_start_kib(domain), ==, cases[i].kib);
+  }
+}
+
 static void
 current_memory_is_never_above_memory(void)
 {
@@ -290,6 +349,8 @@ main(int argc, char **argv)
                   the_least_domain_has_no_balloon_and_the_defaults);
   g_test_add_func("/domain/the-type-says-which-hypervisor-and-balloon",
                   the_type_says_which_hypervisor_and_balloon);
+  g_test_add_func("/domain/xen-has-its-own-ways", xen_has_its_own_ways);
+  g_test_add_func("/domain/a-start-on-xen-needs-its-memory-free", a_start_on_xen_needs_its_memory_free);
   g_test_add_func("/domain/current-memory-is-never-above-memory", current_memory_is_never_above_memory);
   g_test_add_func("/domain/memory-takes-libvirts-other-attributes", memory_takes_libvirts_other_attributes);
   g_test_add_func("/domain/what-pins-memory-is-named", what_pins_memory_is_named);
