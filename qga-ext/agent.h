@@ -3,58 +3,18 @@
 
 #include <signal.h>
 
-#include "qga-ext/dispatch.h"
-#include "qga-ext/frame.h"
-#include "qga-ext/mux.h"
-#include "qga-ext/options.h"
-#include "qga-ext/port.h"
-#include "qga-ext/trigger.h"
+#include "qga-ext/conversation.h"
+#include "qga-ext/publisher.h"
 
-/* The agent: requests in, replies and events out, in one thread that waits in epoll and
- * nowhere else.
- *
- * Nothing is dropped towards a host that doesn't read: its requests are left unread while
- * there is no room for a reply, and an event is only written once all before it is on its
- * way, with the figures of that moment. What was for one connection of the host is never
- * said to the next. */
-
-/* At most 20 events in a second, whatever fires. The kernel keeps to one in a trigger's
- * window, which is half a second or more. */
-#define CAGMA_EVENT_INTERVAL_US ((uint64_t)50000)
-
-/* Armed from the start, so that an agent that was restarted isn't silent until the host
- * notices. Fires 25 to 55 ms after the first swap-out (measured); half of the stall would
- * fire on a single slow page. */
-#define CAGMA_DEFAULT_TRIGGER ((CagmaTriggerSpec){ .stall_us = 25000, .window_us = 500000 })
-
-/* Read from the host at once: what a flood may do before an event gets its turn. */
-#define CAGMA_INPUT_BYTES ((size_t)4 * 1024)
-
-/* Some replies, or what is relayed at a time. */
-#define CAGMA_OUTPUT_BYTES ((size_t)16 * 1024)
-
+/* The agent: what it has of the guest, and its way to the host, in one thread that waits in
+ * epoll and nowhere else. */
 typedef struct {
-  const CagmaLog *log;
-  int epoll_fd;
-  CagmaSystem system;
-  CagmaProcesses processes;
-  CagmaTrigger trigger;
-  CagmaDispatch dispatch;
-  CagmaPort port;
-  CagmaMux *mux;   /* NULL: there is no stock agent */
-  uint64_t losses; /* of the port, as far as they were noticed */
-
-  CagmaFrame frame;
-  char input[CAGMA_INPUT_BYTES];
-  size_t input_at;
-  size_t input_length;
-  bool waiting; /* the frame's message, until the stock agent is idle */
-
-  char output_bytes[CAGMA_OUTPUT_BYTES];
-  CagmaQueue output;
-
-  bool event_due;
-  uint64_t next_event_us;
+  CagmaGuest guest;
+  const CagmaWay *way;
+  union {
+    CagmaConversation conversation;
+    CagmaPublisher publisher;
+  } ways;
 } CagmaAgent;
 
 /* The agent's memory must be zeroes, and static, so that the pages of it that are never

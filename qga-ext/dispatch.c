@@ -4,6 +4,9 @@
 /* Longer than any description: two names of at most 64 bytes and the words. */
 #define PROBLEM_MAX 256
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
 /* Writes the value of "return". FALSE where there is a description of class GenericError
  * in problem instead. */
 typedef bool (*Run)(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *value,
@@ -19,6 +22,7 @@ typedef struct {
 static const char *const no_arguments[] = { NULL };
 static const char *const sync_arguments[] = { "id", NULL };
 static const char *const trigger_arguments[] = { "resource", "level", "stall", "window", NULL };
+static const char *const read_back_arguments[] = { "max-bytes", "time-ms", NULL };
 
 static bool run_info(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *value,
                      CagmaText *problem);
@@ -43,23 +47,22 @@ run_ping(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *value,
   return true;
 }
 
-static bool
-swap_in_use(const CagmaMeminfo *meminfo)
+bool
+cagma_swap_in_use(const CagmaMeminfo *meminfo)
 {
   return !meminfo->swap_total.known || !meminfo->swap_free.known ||
          meminfo->swap_total.value != meminfo->swap_free.value;
 }
 
 bool
-cagma_read_memory_stats(const CagmaDispatch *dispatch, CagmaMemoryStats *stats)
+cagma_read_memory_stats(const CagmaSystem *system, const CagmaProcesses *processes, CagmaMemoryStats *stats)
 {
-  if (!cagma_system_meminfo(dispatch->system, &stats->meminfo))
+  if (!cagma_system_meminfo(system, &stats->meminfo))
     return false;
-  stats->has_vmstat = cagma_system_vmstat(dispatch->system, &stats->vmstat);
-  stats->page_bytes = dispatch->system->page_bytes;
-  stats->vcpus = cagma_system_vcpus(dispatch->system);
-  stats->processes =
-      *cagma_processes_result(dispatch->processes, &stats->processes_whole, &stats->processes_age_us);
+  stats->has_vmstat = cagma_system_vmstat(system, &stats->vmstat);
+  stats->page_bytes = system->page_bytes;
+  stats->vcpus = cagma_system_vcpus(system);
+  stats->processes = *cagma_processes_result(processes, &stats->processes_whole, &stats->processes_age_us);
   return true;
 }
 
@@ -71,8 +74,8 @@ run_memory_stats(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText
 
   (void)request;
   if (cagma_system_meminfo(dispatch->system, &meminfo))
-    cagma_processes_scan(dispatch->processes, CAGMA_SCAN_BUDGET, swap_in_use(&meminfo));
-  if (!cagma_read_memory_stats(dispatch, &stats)) {
+    cagma_processes_scan(dispatch->processes, CAGMA_SCAN_BUDGET, cagma_swap_in_use(&meminfo));
+  if (!cagma_read_memory_stats(dispatch->system, dispatch->processes, &stats)) {
     cagma_text_string(problem, "the memory figures can't be read");
     return false;
   }
@@ -193,19 +196,59 @@ run_trigger(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *val
   return true;
 }
 
+static bool
+may_read_back(const CagmaDispatch *dispatch)
+{
+  return dispatch->read_back != NULL && (dispatch->reader == NULL || cagma_reader_may(dispatch->reader));
+}
+
+/* At work in the background, it is asked how far it is. */
+static bool
+run_read_back(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *value, CagmaText *problem)
+{
+  int64_t max_bytes, time_ms;
+  CagmaReadBackProgress progress;
+
+  if (!may_read_back(dispatch)) {
+    cagma_text_string(problem, "the kernel doesn't let processes' memory be brought back");
+    return false;
+  }
+  if (!cagma_request_int64(request, "max-bytes", &max_bytes, problem) ||
+      !cagma_request_int64(request, "time-ms", &time_ms, problem))
+    return false;
+  if (max_bytes <= 0) {
+    cagma_text_string(problem, "Parameter 'max-bytes' must be above 0");
+    return false;
+  }
+  if (time_ms <= 0 || time_ms > CAGMA_READER_MAX_MS) {
+    cagma_text_string(problem, "Parameter 'time-ms' must be 1 to " TEXT(CAGMA_READER_MAX_MS));
+    return false;
+  }
+  if (dispatch->reader == NULL)
+    dispatch->reader = cagma_reader_new(dispatch->system, dispatch->read_back);
+  if (dispatch->reader == NULL) {
+    cagma_text_string(problem, "there is no memory for it");
+    return false;
+  }
+  progress = cagma_reader_go_on(dispatch->reader, (uint64_t)max_bytes, (uint64_t)time_ms * 1000);
+  cagma_write_read_back(value, &progress);
+  return true;
+}
+
 /* Our own first; the rest is what every agent has. */
 static const Command commands[] = {
   { CAGMA_CMD_MEMORY_STATS, no_arguments, run_memory_stats, false },
   { CAGMA_CMD_LOAD, no_arguments, run_load, false },
   { CAGMA_CMD_PRESSURE, no_arguments, run_pressure, false },
   { CAGMA_CMD_TRIGGER, trigger_arguments, run_trigger, false },
+  { CAGMA_CMD_READ_BACK, read_back_arguments, run_read_back, false },
   { "guest-info", no_arguments, run_info, false },
   { "guest-ping", no_arguments, run_ping, false },
   { "guest-sync", sync_arguments, run_sync, false },
   { "guest-sync-delimited", sync_arguments, run_sync, true },
 };
 
-enum { N_COMMANDS = sizeof(commands) / sizeof(*commands), N_OWN_COMMANDS = 4 };
+enum { N_COMMANDS = sizeof(commands) / sizeof(*commands), N_OWN_COMMANDS = 5 };
 
 const char *
 cagma_own_command(unsigned int index)
@@ -224,6 +267,14 @@ cagma_write_command_info(CagmaText *text, const char *name, bool enabled)
 }
 
 static bool
+is_enabled(const CagmaDispatch *dispatch, const Command *command)
+{
+  if (command->run == run_trigger)
+    return dispatch->set_trigger != NULL;
+  return command->run != run_read_back || may_read_back(dispatch);
+}
+
+static bool
 run_info(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *value, CagmaText *problem)
 {
   (void)request, (void)problem;
@@ -233,8 +284,7 @@ run_info(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *value,
   for (size_t i = 0; i < N_COMMANDS; i++) {
     if (i > 0)
       cagma_text_string(value, ", ");
-    cagma_write_command_info(value, commands[i].name,
-                             commands[i].run != run_trigger || dispatch->set_trigger != NULL);
+    cagma_write_command_info(value, commands[i].name, is_enabled(dispatch, &commands[i]));
   }
   cagma_text_string(value, "]}");
   return true;

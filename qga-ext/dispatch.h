@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qga-ext/protocol.h"
+#include "qga-ext/reader.h"
 #include "qga-ext/request.h"
 #include "qga-ext/system.h"
 
@@ -20,6 +21,10 @@ typedef struct {
    * the command is then refused, and shown as disabled by guest-info. */
   void (*set_trigger)(void *data);
   void *set_trigger_data;
+
+  /* What brings swapped-out memory back. NULL where nothing can: likewise. */
+  const CagmaReadBackCalls *read_back;
+  CagmaReader *reader; /* NULL until it is first asked to */
 } CagmaDispatch;
 
 /* How far the processes are looked through for one reply: on a machine of today some
@@ -47,8 +52,11 @@ void cagma_dispatch_error(const CagmaRequest *request, const char *description, 
 
 /* The figures of guest-get-memory-stats; FALSE where the kernel doesn't tell them. Looks
  * through no processes. */
-bool cagma_read_memory_stats(const CagmaDispatch *dispatch, CagmaMemoryStats *stats)
-    __attribute__((warn_unused_result));
+bool cagma_read_memory_stats(const CagmaSystem *system, const CagmaProcesses *processes,
+                             CagmaMemoryStats *stats) __attribute__((warn_unused_result));
+
+/* FALSE: no process can have anything swapped out. */
+bool cagma_swap_in_use(const CagmaMeminfo *meminfo);
 
 /* The names of our own commands, from 0 up to the first NULL. */
 const char *cagma_own_command(unsigned int index);

@@ -165,10 +165,8 @@ static void
 start_merging(CagmaMux *mux)
 {
   static const char *const quoted[CAGMA_MUX_OWN_COMMANDS] = {
-    "\"" CAGMA_CMD_MEMORY_STATS "\"",
-    "\"" CAGMA_CMD_LOAD "\"",
-    "\"" CAGMA_CMD_PRESSURE "\"",
-    "\"" CAGMA_CMD_TRIGGER "\"",
+    "\"" CAGMA_CMD_MEMORY_STATS "\"", "\"" CAGMA_CMD_LOAD "\"",      "\"" CAGMA_CMD_PRESSURE "\"",
+    "\"" CAGMA_CMD_TRIGGER "\"",      "\"" CAGMA_CMD_READ_BACK "\"",
   };
 
   mux->merging = true;
@@ -221,6 +219,14 @@ cagma_mux_flush(CagmaMux *mux)
   }
 }
 
+static bool
+is_enabled(const char *command)
+{
+  if (strcmp(command, CAGMA_CMD_READ_BACK) == 0)
+    return cagma_read_back_can();
+  return strcmp(command, CAGMA_CMD_TRIGGER) != 0;
+}
+
 /* Our commands that the list, whose ] comes next, doesn't name. Where the stock agent
  * has commands by our names, we answer them all the same. */
 static void
@@ -234,7 +240,7 @@ complete_list(CagmaMux *mux, CagmaQueue *to_host)
     if (mux->named[i])
       continue;
     cagma_text_string(&text, ", ");
-    cagma_write_command_info(&text, name, strcmp(name, CAGMA_CMD_TRIGGER) != 0);
+    cagma_write_command_info(&text, name, is_enabled(name));
     cagma_queue_put(to_host, text.data, text.length);
   }
   mux->merging = false;

@@ -43,7 +43,7 @@ typedef struct {
 } CagmaMatcher;
 
 /* The commands of our own that guest-info's reply doesn't name yet. */
-#define CAGMA_MUX_OWN_COMMANDS 4
+#define CAGMA_MUX_OWN_COMMANDS 5
 
 typedef struct {
   const char *path;

@@ -14,10 +14,11 @@ print_help(void)
   printf("usage: cagma-guest-agent [-m METHOD] [-p PATH] [OPTION...]\n"
          "Tells the host how much memory this guest needs.\n"
          "\n"
-         "  -m, --method METHOD     virtio-serial (default) or unix-listen\n"
-         "  -p, --path PATH         the port or socket; for virtio-serial by default\n"
+         "  -m, --method METHOD     virtio-serial (default), unix-listen or xenstore\n"
+         "  -p, --path PATH         the port, socket or device; for virtio-serial by default\n"
          "                          %s,\n"
-         "                          with --multiplex %s\n"
+         "                          with --multiplex %s,\n"
+         "                          for xenstore %s\n"
          "      --multiplex SOCKET  pass all requests but our own to the stock agent\n"
          "                          (qemu-ga -m unix-listen -p SOCKET)\n"
          "  -l, --logfile FILE      log there, not to stderr\n"
@@ -25,7 +26,7 @@ print_help(void)
          "  -d, --daemonize         go into the background\n"
          "  -V, --version\n"
          "  -h, --help\n",
-         CAGMA_OWN_PORT, CAGMA_STOCK_PORT);
+         CAGMA_OWN_PORT, CAGMA_STOCK_PORT, CAGMA_XENSTORE_DEVICE);
 }
 
 static CagmaOptionsResult
@@ -42,6 +43,8 @@ parse_method(const char *name, CagmaMethod *method)
     *method = CAGMA_METHOD_VIRTIO_SERIAL;
   else if (strcmp(name, "unix-listen") == 0)
     *method = CAGMA_METHOD_UNIX_LISTEN;
+  else if (strcmp(name, "xenstore") == 0)
+    *method = CAGMA_METHOD_XENSTORE;
   else
     return false;
   return true;
@@ -53,14 +56,24 @@ fits_socket_path(const char *path)
   return strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path);
 }
 
+static const char *
+default_path(const CagmaOptions *options)
+{
+  if (options->method == CAGMA_METHOD_XENSTORE)
+    return CAGMA_XENSTORE_DEVICE;
+  return options->multiplex != NULL ? CAGMA_STOCK_PORT : CAGMA_OWN_PORT;
+}
+
 static CagmaOptionsResult
 complete(CagmaOptions *options)
 {
   if (options->path == NULL && options->method == CAGMA_METHOD_UNIX_LISTEN)
     return wrong("--method unix-listen needs a --path", "");
+  if (options->multiplex != NULL && options->method == CAGMA_METHOD_XENSTORE)
+    return wrong("--multiplex needs a port: nobody sends requests with --method xenstore", "");
   if (options->path == NULL)
-    options->path = options->multiplex != NULL ? CAGMA_STOCK_PORT : CAGMA_OWN_PORT;
-  if (options->method == CAGMA_METHOD_UNIX_LISTEN && !fits_socket_path(options->path))
+    options->path = default_path(options);
+  if (options->method != CAGMA_METHOD_VIRTIO_SERIAL && !fits_socket_path(options->path))
     return wrong("socket path is too long: ", options->path);
   if (options->multiplex != NULL && !fits_socket_path(options->multiplex))
     return wrong("socket path is too long: ", options->multiplex);

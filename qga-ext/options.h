@@ -8,6 +8,7 @@
 /* The command line, named as qemu-ga's: cagma-guest-agent(8). */
 
 #define CAGMA_OWN_PORT "/dev/virtio-ports/org.cagma.guest.0"
+#define CAGMA_XENSTORE_DEVICE "/dev/xen/xenbus"
 #define CAGMA_STOCK_PORT "/dev/virtio-ports/org.qemu.guest_agent.0"
 
 typedef struct {

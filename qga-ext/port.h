@@ -14,13 +14,12 @@
  * Everything is told by edge-triggered epoll: a virtio port whose host side is closed is
  * readable and hung up for as long as that lasts, so that level-triggered waiting would
  * spin; its waitqueue is woken when the host's side opens. That is told by a message of its
- * own, which the host's first request may well overtake: what is read counts before, too.
- *
- * (A further method, as Xen's xenstore, goes beside these two.) */
+ * own, which the host's first request may well overtake: what is read counts before, too. */
 
 typedef enum {
   CAGMA_METHOD_VIRTIO_SERIAL,
   CAGMA_METHOD_UNIX_LISTEN,
+  CAGMA_METHOD_XENSTORE, /* no port: publisher.h */
 } CagmaMethod;
 
 typedef struct {

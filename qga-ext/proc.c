@@ -139,10 +139,11 @@ bool
 cagma_proc_meminfo(const char *text, size_t length, CagmaMeminfo *meminfo)
 {
   const Row rows[] = {
-    { "MemTotal:", &meminfo->total },         { "MemFree:", &meminfo->free },
-    { "MemAvailable:", &meminfo->available }, { "Cached:", &meminfo->cached },
-    { "SwapTotal:", &meminfo->swap_total },   { "SwapFree:", &meminfo->swap_free },
-    { "Committed_AS:", &meminfo->committed },
+    { "MemTotal:", &meminfo->total },           { "MemFree:", &meminfo->free },
+    { "MemAvailable:", &meminfo->available },   { "Cached:", &meminfo->cached },
+    { "SwapTotal:", &meminfo->swap_total },     { "SwapFree:", &meminfo->swap_free },
+    { "SwapCached:", &meminfo->swap_cached },   { "Committed_AS:", &meminfo->committed },
+    { "Active(anon):", &meminfo->active_anon }, { "Inactive(anon):", &meminfo->inactive_anon },
   };
   const size_t n_rows = sizeof(rows) / sizeof(*rows);
 

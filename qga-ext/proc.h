@@ -27,7 +27,10 @@ typedef struct {
   CagmaFigure cached;
   CagmaFigure swap_total;
   CagmaFigure swap_free;
+  CagmaFigure swap_cached; /* in memory again, with its place in swap still kept */
   CagmaFigure committed;
+  CagmaFigure active_anon; /* neither locked nor in huge pages of hugetlbfs, as is the next */
+  CagmaFigure inactive_anon;
 } CagmaMeminfo;
 
 bool cagma_proc_meminfo(const char *text, size_t length, CagmaMeminfo *meminfo)

@@ -1,63 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qga-ext/processes.h"
 
-#include <dirent.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "qga-ext/clock.h"
-#include "qga-ext/text.h"
 
 _Static_assert((CAGMA_PROCESS_BASELINES & (CAGMA_PROCESS_BASELINES - 1)) == 0, "a power of two");
 
 /* /proc/PID/status has 1.5 KiB, more with many groups or NUMA nodes, at its end. */
 #define PROCESS_FILE_BYTES ((size_t)4096)
 
-/* "4294967295/status" */
-#define PROCESS_PATH_BYTES 24
-
 void
 cagma_processes_init(CagmaProcesses *processes, const CagmaSystem *system)
 {
   processes->system = system;
-}
-
-/* The name of the next process directory; 0 at the end of all, which is also where an
- * error leads: the round is then finished with what it has. Without readdir(), which
- * allocates. */
-static uint32_t
-next_pid(CagmaProcesses *processes)
-{
-  for (;;) {
-    const struct dirent64 *entry;
-    uint32_t pid;
-
-    if (processes->entries_at >= processes->entries_length) {
-      processes->entries_at = 0;
-      processes->entries_length =
-          syscall(SYS_getdents64, processes->system->proc_fd, processes->entries, sizeof(processes->entries));
-      if (processes->entries_length <= 0)
-        return 0;
-    }
-    entry = (const struct dirent64 *)(const void *)(processes->entries + processes->entries_at);
-    processes->entries_at += entry->d_reclen;
-    if (cagma_proc_pid(entry->d_name, &pid))
-      return pid;
-  }
-}
-
-/* Returns the length of the file, or -1 where the process is gone. */
-static long
-read_process_file(const CagmaProcesses *processes, uint32_t pid, const char *file, char *buffer, size_t size)
-{
-  char path_bytes[PROCESS_PATH_BYTES];
-  CagmaText path = cagma_text_init(path_bytes, sizeof(path_bytes));
-
-  cagma_text_uint(&path, pid);
-  cagma_text_bytes(&path, "/", 1);
-  cagma_text_bytes(&path, file, strlen(file) + 1);
-  return cagma_read_at(processes->system->proc_fd, path_bytes, buffer, size);
 }
 
 /* By how much, in bytes, faults and swap grew since the process was last seen. A process
@@ -94,7 +50,7 @@ look_at(CagmaProcesses *processes, uint32_t pid, bool swap_in_use)
   CagmaProcess process = { .known = true, .pid = pid };
   CagmaProcessStat stat;
   uint64_t growth;
-  long length = read_process_file(processes, pid, "stat", text, sizeof(text));
+  long length = cagma_pid_read(processes->system->proc_fd, pid, "stat", text, sizeof(text));
 
   if (length < 0 || !cagma_proc_stat(text, (size_t)length, &stat) || stat.vsize == 0)
     return;
@@ -102,7 +58,7 @@ look_at(CagmaProcesses *processes, uint32_t pid, bool swap_in_use)
   if (swap_in_use) {
     CagmaFigure swap = { .known = false };
 
-    length = read_process_file(processes, pid, "status", text, sizeof(text));
+    length = cagma_pid_read(processes->system->proc_fd, pid, "status", text, sizeof(text));
     if (length < 0 || !cagma_proc_status(text, (size_t)length, &swap))
       return;
     process.swap = swap.known ? swap.value : 0;
@@ -139,9 +95,7 @@ begin_round(CagmaProcesses *processes)
   memset(&processes->current, 0, sizeof(processes->current));
   processes->current_growth = 0;
   processes->began_ticks = boot_ticks(processes);
-  processes->entries_at = 0;
-  processes->entries_length = 0;
-  lseek(processes->system->proc_fd, 0, SEEK_SET);
+  cagma_pids_begin(&processes->pids, processes->system->proc_fd);
 }
 
 void
@@ -153,7 +107,7 @@ cagma_processes_scan(CagmaProcesses *processes, CagmaProcessBudget budget, bool 
   if (processes->began_ticks == 0)
     begin_round(processes);
   do {
-    const uint32_t pid = next_pid(processes);
+    const uint32_t pid = cagma_pids_next(&processes->pids);
 
     if (pid == 0) {
       finish_round(processes);

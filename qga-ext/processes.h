@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "qga-ext/pids.h"
 #include "qga-ext/system.h"
 
 /* Which process is largest, and which one swaps, with bounded work on a guest with any
@@ -50,9 +51,7 @@ typedef struct {
   uint64_t whole_us;     /* when it was finished */
   uint64_t began_ticks;  /* when the current round began, in clock ticks since boot */
   uint64_t before_ticks; /* when the one before it did; 0: there is none */
-  long entries_length;   /* of directory entries that wait in the buffer below */
-  long entries_at;
-  _Alignas(8) char entries[2048];
+  CagmaPids pids;
   CagmaProcessBaseline baselines[CAGMA_PROCESS_BASELINES];
 } CagmaProcesses;
 

@@ -67,6 +67,14 @@ write_processes(CagmaText *text, const CagmaMemoryStats *stats)
   cagma_text_string(text, "}");
 }
 
+/* Anonymous memory that isn't locked. */
+static void
+write_swappable(CagmaText *text, const CagmaMeminfo *meminfo)
+{
+  if (meminfo->active_anon.known && meminfo->inactive_anon.known)
+    write_uint(text, "swappable", meminfo->active_anon.value + meminfo->inactive_anon.value);
+}
+
 static void
 write_vmstat(CagmaText *text, const CagmaVmstat *vmstat)
 {
@@ -89,10 +97,12 @@ cagma_write_memory_stats(CagmaText *text, const CagmaMemoryStats *stats)
   write_figure(text, "committed", &stats->meminfo.committed);
   write_figure(text, "swap-total", &stats->meminfo.swap_total);
   write_figure(text, "swap-free", &stats->meminfo.swap_free);
+  write_figure(text, "swap-cached", &stats->meminfo.swap_cached);
   write_uint(text, "page-size", stats->page_bytes);
   if (stats->has_vmstat)
     write_vmstat(text, &stats->vmstat);
   write_uint(text, "vcpus", stats->vcpus);
+  write_swappable(text, &stats->meminfo);
   write_processes(text, stats);
   cagma_text_string(text, "}");
 }
@@ -147,6 +157,16 @@ cagma_write_trigger(CagmaText *text, const CagmaTriggerSpec *spec, CagmaWatch wa
     write_uint(text, "stall", spec->stall_us);
     write_uint(text, "window", spec->window_us);
   }
+  cagma_text_string(text, "}");
+}
+
+void
+cagma_write_read_back(CagmaText *text, const CagmaReadBackProgress *progress)
+{
+  cagma_text_string(text, "{");
+  write_uint(text, "bytes", progress->bytes);
+  write_uint(text, "processes", progress->processes);
+  write_bool(text, "done", progress->done);
   cagma_text_string(text, "}");
 }
 

@@ -13,6 +13,7 @@
 #define CAGMA_CMD_LOAD "guest-get-load"
 #define CAGMA_CMD_PRESSURE "guest-get-pressure"
 #define CAGMA_CMD_TRIGGER "guest-set-pressure-trigger"
+#define CAGMA_CMD_READ_BACK "guest-read-back-memory"
 #define CAGMA_EVENT_PRESSURE "GUEST_MEMORY_PRESSURE"
 
 /* No reply is longer, its newline included, an event neither. */
@@ -40,6 +41,13 @@ typedef struct {
 #define CAGMA_WINDOW_MIN_US ((uint64_t)500000)
 #define CAGMA_WINDOW_MAX_US ((uint64_t)10000000)
 
+/* How far bringing swapped-out memory back is. */
+typedef struct {
+  uint64_t bytes;     /* asked for since it began with the process that has most */
+  uint64_t processes; /* whose memory that was */
+  bool done;          /* all of them were gone through; asking once more begins anew */
+} CagmaReadBackProgress;
+
 /* How a trigger is watched. */
 typedef enum {
   CAGMA_WATCH_NONE, /* not at all: it is disarmed */
@@ -52,6 +60,7 @@ void cagma_write_memory_stats(CagmaText *text, const CagmaMemoryStats *stats);
 void cagma_write_load(CagmaText *text, const CagmaLoad *load);
 void cagma_write_pressure(CagmaText *text, const CagmaPressure *pressure);
 void cagma_write_trigger(CagmaText *text, const CagmaTriggerSpec *spec, CagmaWatch watch);
+void cagma_write_read_back(CagmaText *text, const CagmaReadBackProgress *progress);
 
 /* The whole line of an event. */
 void cagma_write_event(CagmaText *text, uint64_t real_us, const CagmaMemoryStats *stats);

@@ -144,17 +144,16 @@ an_id_is_echoed_up_to_its_limit(Fixture *f, gconstpointer unused)
 static void
 info_lists_every_command(Fixture *f, gconstpointer unused)
 {
-  static const char *const names[] = { "guest-get-memory-stats",
-                                       "guest-get-load",
-                                       "guest-get-pressure",
-                                       "guest-set-pressure-trigger",
-                                       "guest-info",
-                                       "guest-ping",
-                                       "guest-sync",
-                                       "guest-sync-delimited" };
-  g_autofree char *reply = ask(f, "{\"execute\":\"guest-info\"}");
+  static const char *const names[] = {
+    "guest-get-memory-stats", "guest-get-load", "guest-get-pressure", "guest-set-pressure-trigger",
+    "guest-read-back-memory", "guest-info",     "guest-ping",         "guest-sync",
+    "guest-sync-delimited"
+  };
+  g_autofree char *reply = NULL;
 
   (void)unused;
+  f->dispatch.read_back = &cagma_read_back_calls;
+  reply = ask(f, "{\"execute\":\"guest-info\"}");
   assert_has(reply, "{\"return\": {\"version\": \"" CAGMA_VERSION "\", \"supported_commands\": [{");
   for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
     g_autofree char *element =
@@ -175,6 +174,50 @@ without_events_the_trigger_is_refused(Fixture *f, gconstpointer unused)
                GENERIC("events can't be sent on this channel"));
   info = ask(f, "{\"execute\":\"guest-info\"}");
   assert_has(info, "{\"enabled\": false, \"name\": \"guest-set-pressure-trigger\"");
+}
+
+#define READ_BACK(arguments) "{\"execute\":\"guest-read-back-memory\",\"arguments\":{" arguments "}}"
+
+static void
+read_back_may_be_impossible(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *info = ask(f, "{\"execute\":\"guest-info\"}");
+
+  (void)unused;
+  assert_has(info, "{\"enabled\": false, \"name\": \"guest-read-back-memory\"");
+  assert_reply(f, READ_BACK("\"max-bytes\":1,\"time-ms\":1"),
+               GENERIC("the kernel doesn't let processes' memory be brought back"));
+}
+
+static void
+read_back_is_checked_and_begun(Fixture *f, gconstpointer unused)
+{
+  static const char *const bad[][2] = {
+    { READ_BACK(""), GENERIC("Parameter 'max-bytes' is missing") },
+    { READ_BACK("\"max-bytes\":1"), GENERIC("Parameter 'time-ms' is missing") },
+    { READ_BACK("\"max-bytes\":0,\"time-ms\":1"), GENERIC("Parameter 'max-bytes' must be above 0") },
+    { READ_BACK("\"max-bytes\":-1,\"time-ms\":1"), GENERIC("Parameter 'max-bytes' must be above 0") },
+    { READ_BACK("\"max-bytes\":1,\"time-ms\":0"), GENERIC("Parameter 'time-ms' must be 1 to 10000") },
+    { READ_BACK("\"max-bytes\":1,\"time-ms\":10001"), GENERIC("Parameter 'time-ms' must be 1 to 10000") },
+    { READ_BACK("\"max-bytes\":1,\"time-ms\":\"1\""),
+      GENERIC("Invalid parameter type for 'time-ms', expected: integer") },
+    { READ_BACK("\"max-bytes\":1,\"time-ms\":1,\"pid\":1"), GENERIC("Parameter 'pid' is unexpected") },
+  };
+  static CagmaSystem lasting; /* the reader's thread goes on after this test */
+  g_autofree char *info = NULL;
+
+  (void)unused;
+  lasting = f->system;
+  f->dispatch.system = &lasting;
+  f->dispatch.read_back = &cagma_read_back_calls;
+  info = ask(f, "{\"execute\":\"guest-info\"}");
+  assert_has(info, "{\"enabled\": true, \"name\": \"guest-read-back-memory\"");
+  for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
+    assert_reply(f, bad[i][0], bad[i][1]);
+  g_assert_null(f->dispatch.reader);
+  assert_reply(f, READ_BACK("\"max-bytes\":9223372036854775807,\"time-ms\":10000"),
+               "{\"return\": {\"bytes\": 0, \"processes\": 0, \"done\": false}}");
+  g_assert_nonnull(f->dispatch.reader);
 }
 
 static void
@@ -244,10 +287,11 @@ memory_stats_are_those_of_the_kernel(Fixture *f, gconstpointer unused)
   reply = ask(f, "{\"execute\":\"guest-get-memory-stats\"}");
   assert_has(reply, "{\"return\": {\"total\": 228986880, \"free\": 88571904, \"available\": 92176384, "
                     "\"cached\": 10432512, \"committed\": 20742144, \"swap-total\": 536866816, "
-                    "\"swap-free\": 536866816, \"page-size\": ");
+                    "\"swap-free\": 536866816, \"swap-cached\": 0, \"page-size\": ");
   assert_has(reply, ", \"pages-swapped-in\": 11, \"pages-swapped-out\": 12, \"major-faults\": 13, "
                     "\"refaults-anon\": 14, \"refaults-file\": 15, \"oom-kills\": 18446744073709551615, "
                     "\"vcpus\": ");
+  assert_has(reply, ", \"swappable\": 10215424, ");
   assert_has(reply, "\"largest-process\": {\"pid\": 1, \"rss\": ");
   assert_has(reply, ", \"process-scan\": {\"processes\": 1, \"truncated\": false, \"age\": ");
   g_assert_null(strstr(reply, "swapping-process"));
@@ -400,7 +444,7 @@ events_carry_the_whole_figures(Fixture *f, gconstpointer unused)
   g_autofree char *line = NULL;
 
   (void)unused;
-  g_assert_true(cagma_read_memory_stats(&f->dispatch, &stats));
+  g_assert_true(cagma_read_memory_stats(f->dispatch.system, f->dispatch.processes, &stats));
   cagma_write_event(&event, UINT64_C(1700000000000042), &stats);
   g_assert_false(event.overflow);
   line = g_strndup(bytes, event.length);
@@ -448,6 +492,8 @@ main(int argc, char **argv)
   add("/dispatch/an-id-is-echoed-up-to-its-limit", an_id_is_echoed_up_to_its_limit);
   add("/dispatch/info-lists-every-command", info_lists_every_command);
   add("/dispatch/without-events-the-trigger-is-refused", without_events_the_trigger_is_refused);
+  add("/dispatch/read-back-may-be-impossible", read_back_may_be_impossible);
+  add("/dispatch/read-back-is-checked-and-begun", read_back_is_checked_and_begun);
   add("/dispatch/triggers-are-checked-before-they-are-set", triggers_are_checked_before_they_are_set);
   add("/dispatch/memory-stats-are-those-of-the-kernel", memory_stats_are_those_of_the_kernel);
   add("/dispatch/what-the-kernel-doesnt-tell-is-left-out", what_the_kernel_doesnt_tell_is_left_out);

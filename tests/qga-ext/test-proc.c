@@ -51,6 +51,7 @@ a_real_guest_is_read(void)
   assert_known(&meminfo.cached, 10188 * UINT64_C(1024));
   assert_known(&meminfo.swap_total, 524284 * UINT64_C(1024));
   assert_known(&meminfo.swap_free, 524284 * UINT64_C(1024));
+  assert_known(&meminfo.swap_cached, 0);
   assert_known(&meminfo.committed, 20256 * UINT64_C(1024));
 
   g_autofree char *vmstat_text = read_data("vmstat", &length);
@@ -99,7 +100,8 @@ meminfo_is_in_bytes_and_strict(void)
     { "MemTotal:1000 kB\nMemFree:\t 10 kB", TRUE },
     { HEAD "Unknown: lots\n\n:\nCached\n", TRUE },
     { HEAD "HugePages_Total: 5\n", TRUE },
-    { HEAD "SwapCached: x\nMemAvailableX: 1\n", TRUE },
+    { HEAD "Dirty: x\nMemAvailableX: 1\n", TRUE },
+    { HEAD "SwapCached: x\n", FALSE },
     { "", FALSE },
     { "\n", FALSE },
     { "MemTotal: 1000 kB\n", FALSE },

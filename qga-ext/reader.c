@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qga-ext/reader.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "qga-ext/clock.h"
+
+/* A step has 6 KiB and what the C library needs; the sanitizers want more. */
+#define STACK_BYTES ((size_t)48 * 1024)
+#if defined(__SANITIZE_ADDRESS__)
+#define STACK_FACTOR 8
+#else
+#define STACK_FACTOR 1
+#endif
+
+#define NICE 10
+
+struct CagmaReader {
+  _Alignas(16) char stack[STACK_BYTES * STACK_FACTOR];
+  const CagmaSystem *system;
+  int wake_fd;
+  /* The asker's own. */
+  uint64_t asked_us; /* 0: never */
+  bool told;         /* that it is done */
+  CagmaReadBack read_back;
+
+  /* Said by the asker. */
+  _Atomic bool begin_anew;
+  _Atomic int64_t left; /* bytes */
+  _Atomic uint64_t until_us;
+  /* Said by the thread. The asker clears them where it has it begin anew. */
+  _Atomic uint64_t bytes;
+  _Atomic uint64_t processes;
+  _Atomic bool done;
+  _Atomic bool may_not;
+};
+
+static void
+tell(CagmaReader *reader, CagmaReadBackResult result)
+{
+  const CagmaReadBack *read_back = &reader->read_back;
+
+  reader->bytes = read_back->bytes;
+  reader->processes = read_back->processes;
+  if (result != CAGMA_READ_BACK_OVER)
+    return;
+  reader->may_not = read_back->refused > 0 && read_back->bytes == 0;
+  reader->done = true;
+}
+
+static void
+work(CagmaReader *reader)
+{
+  CagmaReadBack *read_back = &reader->read_back;
+  CagmaReadBackResult result = CAGMA_READ_BACK_MORE;
+
+  if (atomic_exchange(&reader->begin_anew, false))
+    cagma_read_back_reset(read_back);
+  while (result == CAGMA_READ_BACK_MORE && !reader->done && reader->left > 0 &&
+         cagma_clock_us() < reader->until_us) {
+    const uint64_t before = read_back->bytes;
+
+    result = cagma_read_back_step(read_back, reader->system, (uint64_t)reader->left, reader->until_us);
+    reader->left -= (int64_t)(read_back->bytes - before);
+    tell(reader, result);
+  }
+}
+
+static void *
+run(void *data)
+{
+  static const struct sched_param param = { .sched_priority = 0 };
+  CagmaReader *reader = data;
+  uint64_t times;
+
+  /* On Linux, of this thread. */
+  sched_setscheduler(0, SCHED_OTHER, &param);
+  setpriority(PRIO_PROCESS, 0, NICE);
+  for (;;)
+    if (read(reader->wake_fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
+      work(reader);
+  return NULL;
+}
+
+/* On its own stack, and without signals: those are for who waits for them. */
+static bool
+start(CagmaReader *reader)
+{
+  pthread_attr_t attributes;
+  pthread_t thread;
+  sigset_t all, before;
+  int problem;
+
+  mallopt(M_TOP_PAD, 0); /* what the C library allocates for it is some 300 bytes */
+  if (pthread_attr_init(&attributes) != 0)
+    return false;
+  pthread_attr_setstack(&attributes, reader->stack, sizeof(reader->stack));
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  problem = pthread_create(&thread, &attributes, run, reader);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  errno = problem;
+  return problem == 0;
+}
+
+CagmaReader *
+cagma_reader_new(const CagmaSystem *system, const CagmaReadBackCalls *calls)
+{
+  CagmaReader *reader =
+      mmap(NULL, sizeof(CagmaReader), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  if (reader == MAP_FAILED)
+    return NULL;
+  reader->system = system;
+  cagma_read_back_init(&reader->read_back, calls);
+  reader->wake_fd = eventfd(0, EFD_CLOEXEC);
+  if (reader->wake_fd >= 0 && start(reader))
+    return reader;
+  if (reader->wake_fd >= 0)
+    close(reader->wake_fd);
+  munmap(reader, sizeof(CagmaReader));
+  return NULL;
+}
+
+CagmaReadBackProgress
+cagma_reader_go_on(CagmaReader *reader, uint64_t max_bytes, uint64_t time_us)
+{
+  const uint64_t now_us = cagma_clock_us(), once = 1;
+  const bool forgotten = now_us - reader->asked_us >= CAGMA_READER_FORGETS_US, done = reader->done;
+  CagmaReadBackProgress progress = { .bytes = reader->bytes, .processes = reader->processes, .done = done };
+
+  reader->asked_us = now_us;
+  if (done && !reader->told && !forgotten) {
+    reader->told = true;
+    return progress;
+  }
+  if (done || forgotten) {
+    progress = (CagmaReadBackProgress){ .bytes = 0 };
+    reader->bytes = reader->processes = 0;
+    reader->begin_anew = true;
+    reader->done = reader->told = false;
+  }
+  reader->left = max_bytes < INT64_MAX ? (int64_t)max_bytes : INT64_MAX;
+  reader->until_us = now_us + time_us;
+  /* It waits only where 2^64 - 2 of them weren't read. */
+  (void)!write(reader->wake_fd, &once, sizeof(once));
+  return progress;
+}
+
+bool
+cagma_reader_may(const CagmaReader *reader)
+{
+  return !reader->may_not;
+}
