@@ -155,8 +155,9 @@ mark(CagmaSample *sample, gboolean known, uint32_t has)
 static gboolean
 read_stats(JsonObject *stats, CagmaSample *sample, GError **error)
 {
-  uint64_t page_kib = 4, swap_free_kib = 0;
-  gboolean available, in, out, faults, total, free_known, largest, swapping, refaults, anon, vcpus;
+  uint64_t page_kib = 4, swap_free_kib = 0, swap_cached_kib = 0;
+  gboolean available, in, out, faults, total, free_known, cached, largest, swapping, refaults, anon, vcpus,
+      swappable;
 
   memset(sample, 0, sizeof *sample);
   sample->source = CAGMA_SAMPLE_CHANNEL;
@@ -167,13 +168,16 @@ read_stats(JsonObject *stats, CagmaSample *sample, GError **error)
       !read_count(stats, "major-faults", &sample->major_faults, &faults, error) ||
       !read_kib(stats, "swap-total", 1024, &sample->swap_total_kib, &total, error) ||
       !read_kib(stats, "swap-free", 1024, &swap_free_kib, &free_known, error) ||
+      !read_kib(stats, "swap-cached", 1024, &swap_cached_kib, &cached, error) ||
       !read_pages(stats, "refaults-file", page_kib, &sample->refault_file_kib, &refaults, error) ||
       !read_pages(stats, "refaults-anon", page_kib, &sample->refault_anon_kib, &anon, error) ||
       !read_count(stats, "vcpus", &sample->vcpus, &vcpus, error) ||
+      !read_kib(stats, "swappable", 1024, &sample->swappable_kib, &swappable, error) ||
       !read_process(stats, "largest-process", &sample->largest_kib, &largest, error) ||
       !read_process(stats, "swapping-process", &sample->swapping_kib, &swapping, error))
     return FALSE;
-  sample->swap_used_kib = cagma_above(sample->swap_total_kib, swap_free_kib);
+  /* What has come back has its place in swap still, for the case that it has to go again. */
+  sample->swap_used_kib = cagma_above(sample->swap_total_kib, swap_free_kib + swap_cached_kib);
   mark(sample, available, CAGMA_HAS_USABLE);
   mark(sample, in && out, CAGMA_HAS_SWAP);
   mark(sample, faults, CAGMA_HAS_FAULTS);
@@ -181,6 +185,7 @@ read_stats(JsonObject *stats, CagmaSample *sample, GError **error)
   /* Until Linux 5.8 there was one figure for both. */
   mark(sample, refaults, CAGMA_HAS_REFAULT);
   mark(sample, vcpus, CAGMA_HAS_VCPUS);
+  mark(sample, swappable, CAGMA_HAS_SWAPPABLE);
   mark(sample, largest, CAGMA_HAS_LARGEST);
   mark(sample, swapping, CAGMA_HAS_SWAPPING);
   return TRUE;
@@ -198,6 +203,20 @@ read_load(JsonObject *load, CagmaSample *sample, GError **error)
       !read_average(load, "load15m", &sample->load15_permille, &fifteen, error))
     return FALSE;
   mark(sample, one && five && fifteen, CAGMA_HAS_LOAD);
+  return TRUE;
+}
+
+static gboolean
+read_progress(JsonObject *progress, CagmaAgentMessage *message, GError **error)
+{
+  JsonNode *done = json_object_get_member(progress, "done");
+  gboolean known;
+
+  if (!read_kib(progress, "bytes", 1024, &message->read_back_kib, &known, error))
+    return FALSE;
+  if (!known || !JSON_NODE_HOLDS_VALUE(done) || json_node_get_value_type(done) != G_TYPE_BOOLEAN)
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "progress without bytes or done");
+  message->read_back_done = json_node_get_boolean(done);
   return TRUE;
 }
 
@@ -230,6 +249,9 @@ read_return(JsonNode *node, CagmaAgentMessage *message, GError **error)
   } else if (object && json_object_has_member(object, "load1m")) {
     message->kind = CAGMA_AGENT_LOAD;
     return read_load(object, &message->sample, error);
+  } else if (object && json_object_has_member(object, "done")) {
+    message->kind = CAGMA_AGENT_READ_BACK;
+    return read_progress(object, message, error);
   }
   return TRUE;
 }
@@ -294,6 +316,45 @@ cagma_agent_message_parse(const char *line, gsize length, CagmaAgentMessage *mes
   if (!json_object_has_member(root, "return"))
     return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "neither a reply nor an event");
   return read_return(json_object_get_member(root, "return"), message, error);
+}
+
+static gboolean
+read_sequence(JsonObject *root, CagmaAgentValue *value, GError **error)
+{
+  gboolean known, pressure_known;
+
+  if (!read_count(root, "seq", &value->seq, &known, error) ||
+      !read_count(root, "pressure-seq", &value->pressure_seq, &pressure_known, error))
+    return FALSE;
+  if (!known || !pressure_known || value->seq == 0)
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "without seq or pressure-seq");
+  if (value->pressure_seq > value->seq)
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "ahead of its seq with its pressure-seq");
+  return TRUE;
+}
+
+gboolean
+cagma_agent_value_parse(const char *text, gsize length, CagmaAgentValue *value, GError **error)
+{
+  g_autoptr(JsonParser) parser = json_parser_new_immutable();
+  JsonObject *root, *stats, *load;
+
+  memset(value, 0, sizeof *value);
+  if (length > CAGMA_AGENT_VALUE_MAX)
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "too long");
+  root = parse_object(parser, text, length, error);
+  if (!root || !read_sequence(root, value, error))
+    return FALSE;
+  stats = member_object(root, "stats");
+  load = member_object(root, "load");
+  if (!stats)
+    return refuse(error, CAGMA_AGENT_MESSAGE_ERROR_CONTENT, "without stats");
+  if (!read_stats(stats, &value->stats, error) || (load && !read_load(load, &value->load, error)))
+    return FALSE;
+  value->stats.stamp = value->seq;
+  value->stats.has |= CAGMA_HAS_STAMP;
+  value->has_load = load != NULL;
+  return TRUE;
 }
 
 static gboolean

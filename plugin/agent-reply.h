@@ -17,18 +17,21 @@
 #define CAGMA_AGENT_ERROR_CHARS 100
 
 typedef enum {
-  CAGMA_AGENT_STATS,    /* the reply to guest-get-memory-stats */
-  CAGMA_AGENT_PRESSURE, /* GUEST_MEMORY_PRESSURE, with the same figures */
-  CAGMA_AGENT_LOAD,     /* the reply to guest-get-load */
-  CAGMA_AGENT_SYNC,     /* the reply to guest-sync-delimited: a number */
-  CAGMA_AGENT_OTHER,    /* another reply */
-  CAGMA_AGENT_ERROR,    /* an error reply */
+  CAGMA_AGENT_STATS,     /* the reply to guest-get-memory-stats */
+  CAGMA_AGENT_PRESSURE,  /* GUEST_MEMORY_PRESSURE, with the same figures */
+  CAGMA_AGENT_LOAD,      /* the reply to guest-get-load */
+  CAGMA_AGENT_READ_BACK, /* the reply to guest-read-back-memory */
+  CAGMA_AGENT_SYNC,      /* the reply to guest-sync-delimited: a number */
+  CAGMA_AGENT_OTHER,     /* another reply */
+  CAGMA_AGENT_ERROR,     /* an error reply */
 } CagmaAgentKind;
 
 typedef struct {
   CagmaAgentKind kind;
-  int64_t sync;       /* SYNC */
-  CagmaSample sample; /* STATS, PRESSURE, LOAD; without the actual size, which only the host knows */
+  int64_t sync;            /* SYNC */
+  CagmaSample sample;      /* STATS, PRESSURE, LOAD; without the actual size, which only the host knows */
+  uint64_t read_back_kib;  /* READ_BACK: asked for so far … */
+  gboolean read_back_done; /* … and that is all there was */
   char error[CAGMA_AGENT_ERROR_CHARS * 4 + 4]; /* ERROR: its description, printable */
 } CagmaAgentMessage;
 
@@ -45,6 +48,23 @@ typedef enum {
  * is absent is just absent. */
 gboolean cagma_agent_message_parse(const char *line, gsize length, CagmaAgentMessage *message,
                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* What a Xen guest's agent writes is no longer; the agent's own is at most 1500 bytes. */
+#define CAGMA_AGENT_VALUE_MAX 2048
+
+/* The value of a Xen guest's data/cagma in xenstore. */
+typedef struct {
+  uint64_t seq;          /* one more with every write; not 0 */
+  uint64_t pressure_seq; /* the latest written for want of memory; 0: none was */
+  CagmaSample stats;     /* its stamp is seq */
+  gboolean has_load;
+  CagmaSample load;
+} CagmaAgentValue;
+
+/* Reads one such value, with the same strictness. What has no seq, no pressure-seq up
+ * to seq, or no stats is an error. */
+gboolean cagma_agent_value_parse(const char *text, gsize length, CagmaAgentValue *value,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Reads the reply to guest-info: whether the agent knows the command and may use it. */
 gboolean cagma_agent_info_parse(const char *text, const char *command, gboolean *able,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/backend-libvirt.h"
 
+#include <gio/gio.h>
 #include <libvirt/libvirt.h>
 
-#include "plugin/channels.h"
+#include "plugin/hypervisor.h"
 #include "plugin/libvirt-glue.h"
 #include "plugin/libvirt-ops.h"
 #include "plugin/pool.h"
@@ -23,6 +24,7 @@ typedef struct {
   LibvirtBackend *self; /* a reference */
   unsigned number;      /* which one, of those there have been */
   virConnectPtr conn;
+  CagmaHypervisor *hypervisor;
   int callbacks[N_EVENTS];
   int n_callbacks;
   GPtrArray *running;
@@ -35,7 +37,8 @@ struct LibvirtBackend {
   const CagmaListener *listener;
   void *owner;
   CagmaPool *pool;
-  CagmaChannels *channels;
+  CagmaHypervisor *hypervisor; /* once connected */
+  CagmaGuests *guests;
   Link *link;
   unsigned last_number;
   gboolean missed; /* something happened while there was no list to be connected with */
@@ -118,6 +121,17 @@ emit_kind(LibvirtBackend *self, virDomainPtr domain, CagmaEventKind kind)
   emit(self, domain, &event);
 }
 
+/* On Xen a reboot is a start, under another number, and then the stop of what was. */
+static void
+emit_stopped(LibvirtBackend *self, virDomainPtr domain)
+{
+  char uuid[CAGMA_UUID_SIZE];
+  gboolean runs = self->hypervisor && self->hypervisor->runs && virDomainGetUUIDString(domain, uuid) == 0 &&
+                  self->hypervisor->runs(self->hypervisor, uuid);
+
+  emit_kind(self, domain, runs ? CAGMA_EVENT_REBOOTED : CAGMA_EVENT_STOPPED);
+}
+
 static int
 on_lifecycle(virConnectPtr conn, virDomainPtr domain, int what, int detail, void *opaque)
 {
@@ -136,7 +150,7 @@ on_lifecycle(virConnectPtr conn, virDomainPtr domain, int what, int detail, void
     break;
   case VIR_DOMAIN_EVENT_STOPPED:
   case VIR_DOMAIN_EVENT_CRASHED:
-    emit_kind(opaque, domain, CAGMA_EVENT_STOPPED);
+    emit_stopped(opaque, domain);
     break;
   default:
     break;
@@ -223,6 +237,21 @@ link_register(Link *link, LibvirtBackend *self)
   }
 }
 
+static void
+link_add(Link *link, virDomainPtr domain)
+{
+  int id = (int)virDomainGetID(domain);
+  CagmaRunning *running;
+
+  if (link->hypervisor->is_host && link->hypervisor->is_host(id))
+    return;
+  running = g_new0(CagmaRunning, 1);
+  virDomainGetUUIDString(domain, running->uuid);
+  running->name = g_strdup(virDomainGetName(domain));
+  running->id = id;
+  g_ptr_array_add(link->running, running);
+}
+
 static gboolean
 link_list(Link *link, GError **error)
 {
@@ -237,12 +266,7 @@ link_list(Link *link, GError **error)
     return FALSE;
   }
   for (int i = 0; i < n; i++) {
-    CagmaRunning *running = g_new0(CagmaRunning, 1);
-
-    virDomainGetUUIDString(domains[i], running->uuid);
-    running->name = g_strdup(virDomainGetName(domains[i]));
-    running->id = (int)virDomainGetID(domains[i]);
-    g_ptr_array_add(link->running, running);
+    link_add(link, domains[i]);
     virDomainFree(domains[i]);
   }
   free(domains);
@@ -316,7 +340,38 @@ on_close(virConnectPtr conn, int reason, void *opaque)
   note_lost(opaque);
 }
 
+static void
+on_guest_lost(void *owner, const char *uuid, const char *reason)
+{
+  LibvirtBackend *self = owner;
+
+  self->listener->guest_lost(self->owner, uuid, reason);
+}
+
+static void
+on_guest(void *owner, const char *uuid, const CagmaAgentMessage *message)
+{
+  LibvirtBackend *self = owner;
+
+  if (message->kind == CAGMA_AGENT_READ_BACK)
+    self->listener->read_back(self->owner, uuid, message->read_back_kib, message->read_back_done);
+  else
+    self->listener->guest(self->owner, uuid, &message->sample, message->kind == CAGMA_AGENT_PRESSURE);
+}
+
+static const CagmaGuestsListener guests_listener = { .down = on_guest_lost, .message = on_guest };
+
 static gpointer connect_list(gpointer data);
+
+static void
+take_over(LibvirtBackend *self, Link *link)
+{
+  self->link = link;
+  if (self->hypervisor)
+    return;
+  self->hypervisor = link->hypervisor;
+  self->guests = link->hypervisor->listen(link->hypervisor, self->uri, &guests_listener, self);
+}
 
 static gboolean
 connect_end(gpointer user_data)
@@ -334,7 +389,7 @@ connect_end(gpointer user_data)
     g_message("%s; trying again in %u ms", attempt->error->message, self->retry_ms);
     retry_later(self);
   } else {
-    self->link = attempt->link;
+    take_over(self, attempt->link);
     self->retry_ms = RETRY_FIRST_MS;
     self->listener->connected(self->owner, self->link->running);
     if (virConnectIsAlive(self->link->conn) != 1)
@@ -362,9 +417,12 @@ connect_run(gpointer data)
 {
   Attempt *attempt = data;
   virConnectPtr conn = cagma_libvirt_open(attempt->self->uri, &attempt->error);
+  CagmaHypervisor *hypervisor = conn ? cagma_hypervisor_of(conn, &attempt->error) : NULL;
   Link *link;
 
-  if (!conn) {
+  if (!hypervisor) {
+    if (conn)
+      virConnectClose(conn);
     g_idle_add_full(G_PRIORITY_DEFAULT, connect_end, attempt, NULL);
     return NULL;
   }
@@ -372,6 +430,7 @@ connect_run(gpointer data)
   link->self = ref(attempt->self);
   link->number = attempt->number;
   link->conn = conn;
+  link->hypervisor = hypervisor;
   link->running = g_ptr_array_new_with_free_func(running_free);
   attempt->link = link;
   /* The link outlives its callback, which drivers inside the process never free. */
@@ -408,30 +467,14 @@ completed(void *owner, CagmaRequest *request)
 }
 
 static void
-on_guest_lost(void *owner, const char *uuid, const char *reason)
-{
-  LibvirtBackend *self = owner;
-
-  self->listener->guest_lost(self->owner, uuid, reason);
-}
-
-static void
-on_guest(void *owner, const char *uuid, const CagmaAgentMessage *message)
-{
-  LibvirtBackend *self = owner;
-
-  self->listener->guest(self->owner, uuid, &message->sample, message->kind == CAGMA_AGENT_PRESSURE);
-}
-
-static void
 backend_listen(CagmaBackend *backend, const char *uuid, gboolean on)
 {
   LibvirtBackend *self = (LibvirtBackend *)backend;
 
   if (on)
-    cagma_channels_add(self->channels, uuid);
+    self->guests->add(self->guests, uuid);
   else
-    cagma_channels_remove(self->channels, uuid);
+    self->guests->remove(self->guests, uuid);
 }
 
 static void
@@ -439,7 +482,7 @@ backend_ask(CagmaBackend *backend, const char *uuid)
 {
   LibvirtBackend *self = (LibvirtBackend *)backend;
 
-  cagma_channels_ask(self->channels, uuid);
+  self->guests->ask(self->guests, uuid);
 }
 
 static void
@@ -447,19 +490,26 @@ backend_ask_load(CagmaBackend *backend, const char *uuid)
 {
   LibvirtBackend *self = (LibvirtBackend *)backend;
 
-  cagma_channels_ask_load(self->channels, uuid);
+  self->guests->ask_load(self->guests, uuid);
+}
+
+static void
+backend_read_back(CagmaBackend *backend, const char *uuid, uint64_t max_kib)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  if (self->guests->read_back)
+    self->guests->read_back(self->guests, uuid, max_kib);
 }
 
 static void
 backend_open(CagmaBackend *backend, const CagmaListener *listener, void *owner)
 {
-  static const CagmaChannelListener channel_listener = { .down = on_guest_lost, .message = on_guest };
   LibvirtBackend *self = (LibvirtBackend *)backend;
 
   self->listener = listener;
   self->owner = owner;
   self->pool = cagma_pool_new(self->uri, cagma_libvirt_work, completed, self);
-  self->channels = cagma_channels_new(self->uri, &channel_listener, self);
   connect_begin(self);
 }
 
@@ -479,6 +529,17 @@ backend_hurry(CagmaBackend *backend, const char *uuid)
   cagma_pool_hurry(self->pool, uuid);
 }
 
+static gboolean
+backend_host_memory(CagmaBackend *backend, CagmaHostMemory *memory, GError **error)
+{
+  LibvirtBackend *self = (LibvirtBackend *)backend;
+
+  if (self->hypervisor)
+    return self->hypervisor->host_memory(self->hypervisor, memory, error);
+  g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED, "libvirt was not reached yet");
+  return FALSE;
+}
+
 static void
 backend_close(CagmaBackend *backend)
 {
@@ -488,7 +549,8 @@ backend_close(CagmaBackend *backend)
   if (self->retry_source)
     g_source_remove(self->retry_source);
   g_clear_pointer(&self->pool, cagma_pool_free);
-  g_clear_pointer(&self->channels, cagma_channels_free);
+  if (self->guests)
+    self->guests->free(self->guests);
   link_drop(g_steal_pointer(&self->link));
   unref(self);
 }
@@ -507,6 +569,8 @@ cagma_backend_libvirt_new(const char *uri)
                                   .listen = backend_listen,
                                   .ask = backend_ask,
                                   .ask_load = backend_ask_load,
+                                  .read_back = backend_read_back,
+                                  .host_memory = backend_host_memory,
                                   .close = backend_close };
   return &self->backend;
 }

@@ -3,7 +3,7 @@
 
 #include "plugin/backend.h"
 
-/* QEMU through libvirt: a connection for events and for learning that the daemon
+/* QEMU or Xen through libvirt, whichever the connection leads to: a connection for events and for learning that the daemon
  * went away, and the pool's for everything that may take long. Connects again,
  * with growing pauses, for as long as it is open. Free with its close(). */
 CagmaBackend *cagma_backend_libvirt_new(const char *uri);

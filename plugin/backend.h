@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <stdint.h>
 
+#include "plugin/meminfo.h"
 #include "policy/sample.h"
 
 /* What the manager needs of a hypervisor: requests about one domain, answered
@@ -94,6 +95,9 @@ typedef struct {
   /* A domain's own agent speaks, on a way of its own; with pressure, because its guest
    * is short of memory now. sample: valid during the call. */
   void (*guest)(void *owner, const char *uuid, const CagmaSample *sample, gboolean pressure);
+  /* It was asked to bring memory back, and has so far asked its kernel for kib; done: that is
+   * all there was. */
+  void (*read_back)(void *owner, const char *uuid, uint64_t kib, gboolean done);
   /* That agent no longer answers. */
   void (*guest_lost)(void *owner, const char *uuid, const char *reason);
 } CagmaListener;
@@ -115,6 +119,11 @@ struct CagmaBackend {
   void (*ask)(CagmaBackend *backend, const char *uuid);
   /* Asks it for its load. */
   void (*ask_load)(CagmaBackend *backend, const char *uuid);
+  /* Asks it to bring back memory that its guest has swapped out, up to max_kib. */
+  void (*read_back)(CagmaBackend *backend, const char *uuid, uint64_t max_kib);
+  /* The host's own figures: what it has for guests, and what of it is free now. At once:
+   * the main loop waits. */
+  gboolean (*host_memory)(CagmaBackend *backend, CagmaHostMemory *memory, GError **error);
   /* Ends everything; nothing is called back afterwards. Frees the backend. */
   void (*close)(CagmaBackend *backend);
 };

@@ -95,6 +95,22 @@ on_expect(CagmaControl1 *skeleton, GDBusMethodInvocation *call, const char *name
   return TRUE;
 }
 
+static void
+room_answered(gboolean is_free, gpointer call)
+{
+  g_dbus_method_invocation_return_value(call, g_variant_new("(b)", is_free));
+}
+
+static gboolean
+on_await_room(CagmaControl1 *skeleton, GDBusMethodInvocation *call, gpointer user_data)
+{
+  CagmaBus *bus = user_data;
+
+  (void)skeleton;
+  cagma_manager_await_room(bus->manager, room_answered, call);
+  return TRUE;
+}
+
 static gboolean
 on_expect_no_more(CagmaControl1 *skeleton, GDBusMethodInvocation *call, const char *uuid, gpointer user_data)
 {
@@ -275,6 +291,7 @@ cagma_bus_open(const char *run_dir, CagmaManager *manager, GError **error)
   g_signal_connect(status, "handle-list-domains", G_CALLBACK(on_list_domains), bus);
   g_signal_connect(status, "handle-explain", G_CALLBACK(on_explain), bus);
   g_signal_connect(control, "handle-expect", G_CALLBACK(on_expect), bus);
+  g_signal_connect(control, "handle-await-room", G_CALLBACK(on_await_room), bus);
   g_signal_connect(control, "handle-expect-no-more", G_CALLBACK(on_expect_no_more), bus);
 
   if (!door_open(&bus->status, run_dir, "status", G_DBUS_INTERFACE_SKELETON(status), FALSE, error)) {

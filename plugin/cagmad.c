@@ -13,9 +13,9 @@
 #include "plugin/conf.h"
 #include "plugin/libvirt-glue.h"
 #include "plugin/manager.h"
-#include "plugin/meminfo.h"
 #include "plugin/notify.h"
 #include "plugin/targets.h"
+#include "policy/rules.h"
 
 typedef struct {
   char *config_path;
@@ -78,6 +78,11 @@ load_conf(const Options *options, GError **error)
   if (conf && options->uri) {
     g_free(conf->uri);
     conf->uri = g_strdup(options->uri);
+  }
+  if (conf && conf->without) {
+    g_autofree char *rules = cagma_rules_format(conf->without);
+
+    g_warning("for measurement, the policy goes without these of its rules: %s", rules);
   }
   return conf;
 }
@@ -196,8 +201,7 @@ run(Daemon *daemon, GError **error)
   if (!targets)
     return FALSE;
   backend = cagma_backend_libvirt_new(daemon->conf->uri);
-  daemon->manager =
-      cagma_manager_new(backend, targets, daemon->conf, cagma_host_memory_read, daemon->options.dry_run);
+  daemon->manager = cagma_manager_new(backend, targets, daemon->conf, daemon->options.dry_run);
   if (!daemon->options.record_path ||
       cagma_manager_record(daemon->manager, daemon->options.record_path, error))
     bus = cagma_bus_open(daemon->options.run_dir, daemon->manager, error);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/channels.h"
 
+#include <inttypes.h>
 #include <libvirt/libvirt.h>
 #include <string.h>
 
 #include "plugin/backend.h"
 #include "plugin/libvirt-glue.h"
+#include "plugin/penalty.h"
 
 /* How often something that failed is tried again: an open, a sync. */
 #define RETRY_US (2 * G_USEC_PER_SEC)
@@ -22,6 +24,9 @@
 #define TRIGGER_STALL_US 25000
 #define TRIGGER_WINDOW_US 500000
 
+/* Longer than from one report to the next. */
+#define READ_BACK_MS 5000
+
 typedef enum {
   CHANNEL_CLOSED,
   CHANNEL_OPENING,
@@ -29,10 +34,12 @@ typedef enum {
   CHANNEL_LIVE,
 } ChannelState;
 
+typedef struct Channels Channels;
+
 /* Main loop only, but for what a task carries. */
 typedef struct {
   int refs;
-  CagmaChannels *channels; /* NULL once removed */
+  Channels *channels; /* NULL once removed */
   char uuid[CAGMA_UUID_SIZE];
   ChannelState state;
   virStreamPtr stream;
@@ -41,9 +48,8 @@ typedef struct {
   int64_t retry_at_us;
   int64_t retry_us;
   unsigned unanswered;
-  unsigned sending;      /* tasks of it that the thread has */
-  unsigned strikes;      /* quarantines, … */
-  int64_t released_us;   /* … the end of the last one */
+  unsigned sending; /* tasks of it that the thread has */
+  CagmaPenalty penalty;
   int64_t complained_us; /* when the agent's complaint was last logged; 0: never */
   int64_t second_us;     /* when the present second began, and what came in it */
   gsize second_bytes;
@@ -68,11 +74,12 @@ typedef struct {
   GError *error;
 } Task;
 
-struct CagmaChannels {
+struct Channels {
+  CagmaGuests guests;
   int refs;   /* the owner's and the thread's */
   int closed; /* atomic */
   char *uri;
-  const CagmaChannelListener *listener;
+  const CagmaGuestsListener *listener;
   void *owner;
   GHashTable *by_uuid;
   GAsyncQueue *tasks;
@@ -81,7 +88,7 @@ struct CagmaChannels {
 static void
 channels_unref(gpointer data)
 {
-  CagmaChannels *channels = data;
+  Channels *channels = data;
 
   if (!g_atomic_int_dec_and_test(&channels->refs))
     return;
@@ -151,7 +158,7 @@ static gboolean opened(gpointer user_data);
 static gboolean sent(gpointer user_data);
 
 static void
-run_open(CagmaChannels *channels, virConnectPtr *conn, Task *task)
+run_open(Channels *channels, virConnectPtr *conn, Task *task)
 {
   /* Nobody waits for what is left to be opened. */
   if (g_atomic_int_get(&channels->closed)) {
@@ -172,7 +179,7 @@ run_open(CagmaChannels *channels, virConnectPtr *conn, Task *task)
 static gpointer
 run(gpointer data)
 {
-  CagmaChannels *channels = data;
+  Channels *channels = data;
   virConnectPtr conn = NULL;
   gboolean quit = FALSE;
 
@@ -264,19 +271,36 @@ shut(Channel *channel, const char *reason)
 static void
 quarantine(Channel *channel)
 {
-  int64_t now_us = g_get_monotonic_time(), seconds;
+  int64_t seconds = cagma_penalty_strike(&channel->penalty, g_get_monotonic_time());
 
-  /* One that behaved for as long as the longest quarantine is forgiven. */
-  if (now_us - channel->released_us >= (int64_t)CAGMA_CHANNEL_QUARANTINE_MAX_S * G_USEC_PER_SEC)
-    channel->strikes = 0;
-  seconds =
-      MIN((int64_t)CAGMA_CHANNEL_QUARANTINE_S << MIN(channel->strikes, 6), CAGMA_CHANNEL_QUARANTINE_MAX_S);
-  channel->strikes++;
   g_warning("domain %s: writes more than %d KiB/s to its channel; it is cut off for %" G_GINT64_FORMAT " s",
             channel->uuid, CAGMA_CHANNEL_BYTES_PER_S / 1024, seconds);
-  channel->released_us = now_us + seconds * G_USEC_PER_SEC;
   shut(channel, "writes too much");
-  channel->retry_at_us = channel->released_us;
+  channel->retry_at_us = channel->penalty.released_us;
+}
+
+static void
+sync_agent(Channel *channel)
+{
+  g_autofree char *text = NULL;
+
+  channel->sync = g_random_int();
+  text = g_strdup_printf("\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" G_GINT64_FORMAT
+                         "}}\n",
+                         channel->sync);
+  send_text(channel, text);
+  retry_later(channel);
+}
+
+static void
+ask_stats(Channel *channel)
+{
+  if (channel->unanswered++ < CAGMA_CHANNEL_UNANSWERED_MAX) {
+    send_text(channel, "{\"execute\":\"guest-get-memory-stats\"}\n");
+  } else {
+    say_down(channel, "the agent does not answer");
+    sync_agent(channel);
+  }
 }
 
 static void
@@ -292,7 +316,7 @@ on_synced(Channel *channel)
   channel->unanswered = 0;
   send_text(channel, trigger);
   g_message("domain %s: its agent answers", channel->uuid);
-  cagma_channels_ask(channel->channels, channel->uuid);
+  ask_stats(channel);
 }
 
 /* Its own words, so not often. */
@@ -335,7 +359,7 @@ on_line(const char *line, gsize length, gpointer user_data)
   if (message.kind == CAGMA_AGENT_PRESSURE && ++channel->second_events > CAGMA_CHANNEL_EVENTS_PER_S)
     return;
   if (message.kind == CAGMA_AGENT_STATS || message.kind == CAGMA_AGENT_PRESSURE ||
-      message.kind == CAGMA_AGENT_LOAD)
+      message.kind == CAGMA_AGENT_LOAD || message.kind == CAGMA_AGENT_READ_BACK)
     channel->channels->listener->message(channel->channels->owner, channel->uuid, &message);
 }
 
@@ -389,19 +413,6 @@ on_stream(virStreamPtr stream, int events, void *opaque)
   channel_unref(channel);
 }
 
-static void
-sync_agent(Channel *channel)
-{
-  g_autofree char *text = NULL;
-
-  channel->sync = g_random_int();
-  text = g_strdup_printf("\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" G_GINT64_FORMAT
-                         "}}\n",
-                         channel->sync);
-  send_text(channel, text);
-  retry_later(channel);
-}
-
 static gboolean
 sent(gpointer user_data)
 {
@@ -431,7 +442,7 @@ opened(gpointer user_data)
 {
   Task *task = user_data;
   Channel *channel = task->channel;
-  CagmaChannels *channels = channel->channels;
+  Channels *channels = channel->channels;
 
   if (!channels && task->stream) {
     /* Our own thread may have ended. */
@@ -480,21 +491,6 @@ try_again(Channel *channel)
     open_channel(channel);
 }
 
-CagmaChannels *
-cagma_channels_new(const char *uri, const CagmaChannelListener *listener, void *owner)
-{
-  CagmaChannels *channels = g_new0(CagmaChannels, 1);
-
-  channels->refs = 2;
-  channels->uri = g_strdup(uri);
-  channels->listener = listener;
-  channels->owner = owner;
-  channels->by_uuid = g_hash_table_new(g_str_hash, g_str_equal);
-  channels->tasks = g_async_queue_new();
-  g_thread_unref(g_thread_new("cagma-channels", run, channels));
-  return channels;
-}
-
 static void
 drop(Channel *channel)
 {
@@ -503,14 +499,13 @@ drop(Channel *channel)
   channel_unref(channel);
 }
 
-void
-cagma_channels_free(CagmaChannels *channels)
+static void
+channels_free(CagmaGuests *guests)
 {
+  Channels *channels = (Channels *)guests;
   GHashTableIter iter;
   gpointer channel;
 
-  if (!channels)
-    return;
   g_atomic_int_set(&channels->closed, TRUE);
   g_hash_table_iter_init(&iter, channels->by_uuid);
   while (g_hash_table_iter_next(&iter, NULL, &channel)) {
@@ -522,9 +517,10 @@ cagma_channels_free(CagmaChannels *channels)
   channels_unref(channels);
 }
 
-void
-cagma_channels_add(CagmaChannels *channels, const char *uuid)
+static void
+channels_add(CagmaGuests *guests, const char *uuid)
 {
+  Channels *channels = (Channels *)guests;
   Channel *channel;
 
   if (g_hash_table_contains(channels->by_uuid, uuid))
@@ -539,9 +535,10 @@ cagma_channels_add(CagmaChannels *channels, const char *uuid)
   open_channel(channel);
 }
 
-void
-cagma_channels_remove(CagmaChannels *channels, const char *uuid)
+static void
+channels_remove(CagmaGuests *guests, const char *uuid)
 {
+  Channels *channels = (Channels *)guests;
   Channel *channel = g_hash_table_lookup(channels->by_uuid, uuid);
 
   if (!channel)
@@ -550,28 +547,61 @@ cagma_channels_remove(CagmaChannels *channels, const char *uuid)
   drop(channel);
 }
 
-void
-cagma_channels_ask(CagmaChannels *channels, const char *uuid)
+static void
+channels_ask(CagmaGuests *guests, const char *uuid)
 {
+  Channels *channels = (Channels *)guests;
   Channel *channel = g_hash_table_lookup(channels->by_uuid, uuid);
 
-  if (!channel)
-    return;
-  if (channel->state != CHANNEL_LIVE) {
+  if (channel && channel->state == CHANNEL_LIVE)
+    ask_stats(channel);
+  else if (channel)
     try_again(channel);
-  } else if (channel->unanswered++ < CAGMA_CHANNEL_UNANSWERED_MAX) {
-    send_text(channel, "{\"execute\":\"guest-get-memory-stats\"}\n");
-  } else {
-    say_down(channel, "the agent does not answer");
-    sync_agent(channel);
-  }
 }
 
-void
-cagma_channels_ask_load(CagmaChannels *channels, const char *uuid)
+static void
+channels_ask_load(CagmaGuests *guests, const char *uuid)
 {
+  Channels *channels = (Channels *)guests;
   Channel *channel = g_hash_table_lookup(channels->by_uuid, uuid);
 
   if (channel && channel->state == CHANNEL_LIVE)
     send_text(channel, "{\"execute\":\"guest-get-load\"}\n");
+}
+
+/* Asked again before its time is over it goes on, else it ends. */
+static void
+channels_read_back(CagmaGuests *guests, const char *uuid, uint64_t max_kib)
+{
+  Channels *channels = (Channels *)guests;
+  Channel *channel = g_hash_table_lookup(channels->by_uuid, uuid);
+  g_autofree char *text = NULL;
+
+  if (!channel || channel->state != CHANNEL_LIVE)
+    return;
+  text = g_strdup_printf("{\"execute\":\"guest-read-back-memory\",\"arguments\":{\"max-bytes\":%" PRIu64
+                         ",\"time-ms\":%d}}\n",
+                         max_kib * 1024, READ_BACK_MS);
+  send_text(channel, text);
+}
+
+CagmaGuests *
+cagma_channels_new(const char *uri, const CagmaGuestsListener *listener, void *owner)
+{
+  Channels *channels = g_new0(Channels, 1);
+
+  channels->guests = (CagmaGuests){ .add = channels_add,
+                                    .remove = channels_remove,
+                                    .ask = channels_ask,
+                                    .ask_load = channels_ask_load,
+                                    .read_back = channels_read_back,
+                                    .free = channels_free };
+  channels->refs = 2;
+  channels->uri = g_strdup(uri);
+  channels->listener = listener;
+  channels->owner = owner;
+  channels->by_uuid = g_hash_table_new(g_str_hash, g_str_equal);
+  channels->tasks = g_async_queue_new();
+  g_thread_unref(g_thread_new("cagma-channels", run, channels));
+  return &channels->guests;
 }

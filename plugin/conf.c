@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "policy/rules.h"
 #include "policy/units.h"
 #include "xml/error.h"
 #include "xml/size.h"
@@ -172,6 +173,32 @@ set_policy(CagmaConf *conf, const char *value, GError **error)
 }
 
 static gboolean
+set_read_back(CagmaConf *conf, const char *value, GError **error)
+{
+  return parse_bool(value, &conf->read_back, error);
+}
+
+static gboolean
+set_without(CagmaConf *conf, const char *value, GError **error)
+{
+  g_auto(GStrv) names = g_strsplit(value, ",", -1);
+
+  conf->without = 0;
+  for (char **name = names; *name; name++) {
+    CagmaRule rule;
+
+    if (!cagma_rule_from_name(g_strstrip(*name), &rule)) {
+      g_autofree char *known = cagma_rules_format(G_MAXUINT32);
+      g_autofree char *allowed = g_strdup_printf("rules with commas between: %s", known);
+
+      return bad_value(error, allowed);
+    }
+    conf->without |= (uint32_t)rule;
+  }
+  return TRUE;
+}
+
+static gboolean
 set_manage(CagmaConf *conf, const char *value, GError **error)
 {
   if (!strcmp(value, "all"))
@@ -242,6 +269,8 @@ static const struct {
   { "host", "surplus", set_surplus },
   { "host", "overhead", set_overhead },
   { "host", "policy", set_policy },
+  { "host", "read-back", set_read_back },
+  { "host", "without", set_without },
   { "defaults", "manage", set_manage },
   { "defaults", "mode", set_mode },
   { "defaults", "estimator", set_estimator },

@@ -25,6 +25,8 @@ typedef struct {
   uint32_t pool_permille; /* as reserve_permille */
   gboolean overhead_auto; /* a figure by the kind of virtual machine */
   uint64_t overhead_kib;
+  gboolean read_back; /* guests are asked to bring back what they swapped out, once there is room */
+  uint32_t without;   /* CagmaRule bits: rules of the policy that are left out */
   /* [defaults] */
   gboolean manage_all; /* domains without a configuration too */
   CagmaConfig defaults;

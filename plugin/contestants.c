@@ -132,14 +132,3 @@ cagma_rules_parse(const char *const *lists, uint32_t *rules, GError **error)
       return FALSE;
   return TRUE;
 }
-
-char *
-cagma_rules_format(uint32_t rules)
-{
-  g_autoptr(GString) names = g_string_new(NULL);
-
-  for (unsigned i = 0; i < CAGMA_N_RULES; i++)
-    if (rules & (uint32_t)1 << i)
-      g_string_append_printf(names, "%s%s", names->len ? ", " : "", cagma_rule_name(i));
-  return g_string_free(g_steal_pointer(&names), FALSE);
-}

@@ -35,6 +35,3 @@ gboolean cagma_entrant_is_oracle(const CagmaEntrant *entrant);
  * none. */
 gboolean cagma_rules_parse(const char *const *lists, uint32_t *rules,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
-/* The names of these rules, with commas between. Free with g_free. */
-char *cagma_rules_format(uint32_t rules);

@@ -141,6 +141,10 @@ advise(const CagmaDomainXml *desc)
 {
   if (desc->pinned)
     g_print("note: %s, so that CAGMA leaves it alone\n", desc->pinned);
+  if (desc->virt == CAGMA_VIRT_XEN) {
+    g_print("note: without cagma-guest-agent --method xenstore in its guest it is left alone\n");
+    return;
+  }
   if (!desc->autodeflate)
     g_print("note: <memballoon autodeflate='on'> lets the guest take memory back before it runs out, should "
             "cagmad be gone; takes effect at the next start\n");
@@ -169,9 +173,10 @@ enable_place(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GErro
                 "has no balloon device; add <memballoon model='virtio'/> to its definition");
     return FALSE;
   }
+  /* A Xen guest's agent writes to xenstore, and its balloon collects nothing. */
   done = set_config(ctl, domain, text, place, error) &&
-         set_stats_period(ctl, domain, desc, place, &stats, error) &&
-         add_channel(ctl, domain, desc, place, &channel, error);
+         (desc->virt == CAGMA_VIRT_XEN || (set_stats_period(ctl, domain, desc, place, &stats, error) &&
+                                           add_channel(ctl, domain, desc, place, &channel, error)));
   /* Also of what stopped half way, so that it can be taken back. */
   if (!note(ctl, domain, channel, stats, place, done ? error : NULL) || !done)
     return FALSE;

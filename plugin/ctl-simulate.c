@@ -8,6 +8,7 @@
 #include "plugin/plot.h"
 #include "plugin/runs.h"
 #include "plugin/scenario-json.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 #include "xml/error.h"
 #include "xml/size.h"

@@ -64,6 +64,9 @@ cagma_ctl_view_host(GVariant *host)
                            g_str_equal(cagma_ctl_text(host, "budget", ""), "auto") ? "auto: the host's memory"
                                                                                    : "fixed",
                            charge, reserve, in_hand);
+  if (cagma_ctl_has(host, "without"))
+    g_string_append_printf(text, "for measurement without these rules of the policy: %s\n",
+                           cagma_ctl_text(host, "without", "?"));
   if (cagma_ctl_number(host, "shortfall-kib", 0)) {
     g_autofree char *shortfall = cagma_ctl_size(host, "shortfall-kib");
 

@@ -16,10 +16,13 @@
 
 /* The libvirt hook: NAME OPERATION SUBOPERATION EXTRA, the domain's XML on stdin.
  * libvirt holds the domain's lock and waits, without limit, so the whole of it is
- * over in a second, and it never calls libvirt. Prints nothing on stdout: in some
- * operations that would replace the XML. */
+ * over in a second, and it never calls libvirt. Only where a start fails that doesn't
+ * find its memory free (Xen) it waits longer, once the daemon has answered that it makes
+ * room. Prints nothing on stdout: in some operations that would replace the XML. */
 
 #define TIME_LIMIT_S 1
+/* The daemon gives up before that. */
+#define ROOM_LIMIT_S 40
 #define XML_MAX_BYTES (4 * 1024 * 1024)
 
 static void
@@ -31,12 +34,16 @@ complain(const char *name, const char *message)
   syslog(LOG_WARNING, "domain %s: %s", shown, message);
 }
 
+#define QUOTE(number) #number
+#define TOO_LATE(seconds) "cagma: no answer within " QUOTE(seconds) " s; the domain starts without\n"
+
+static const char *too_late;
+
 /* Balancing goes on without the hook; a start that hangs doesn't. */
 static void
 on_time_up(int signal_number)
 {
-  static const char message[] = "cagma: no answer within 1 s; the domain starts without\n";
-  ssize_t unused = write(STDERR_FILENO, message, sizeof message - 1);
+  ssize_t unused = write(STDERR_FILENO, too_late, strlen(too_late));
 
   (void)signal_number;
   (void)unused;
@@ -44,11 +51,12 @@ on_time_up(int signal_number)
 }
 
 static void
-limit_time(void)
+limit_time(int seconds, const char *message)
 {
-  struct itimerval limit = { .it_value = { .tv_sec = TIME_LIMIT_S } };
+  struct itimerval limit = { .it_value = { .tv_sec = seconds } };
   struct sigaction action = { .sa_handler = on_time_up };
 
+  too_late = message;
   sigaction(SIGALRM, &action, NULL);
   setitimer(ITIMER_REAL, &limit, NULL);
 }
@@ -77,6 +85,22 @@ read_xml(GError **error)
   return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
+/* Its memory is taken as a whole, so that it has to be there first. That it isn't in the end
+ * is for the hypervisor to refuse. */
+static gboolean
+wait_for_room(CagmaControl1 *control, const CagmaDomainXml *domain, GError **error)
+{
+  gboolean is_free = FALSE;
+
+  limit_time(ROOM_LIMIT_S, TOO_LATE(ROOM_LIMIT_S));
+  g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(control), ROOM_LIMIT_S * 1000);
+  if (!cagma_control1_call_await_room_sync(control, &is_free, NULL, error))
+    return FALSE;
+  if (!is_free)
+    complain(domain->name, "no room could be made for all of its memory");
+  return TRUE;
+}
+
 static gboolean
 tell_daemon(const CagmaDomainXml *domain, gboolean begins, GError **error)
 {
@@ -84,6 +108,7 @@ tell_daemon(const CagmaDomainXml *domain, gboolean begins, GError **error)
   g_autofree char *address = cagma_bus_control_address(run_dir ? run_dir : CAGMA_RUN_DIR);
   g_autoptr(GDBusConnection) connection = NULL;
   g_autoptr(CagmaControl1) control = NULL;
+  uint64_t start_kib = cagma_domain_xml_start_kib(domain);
 
   connection = g_dbus_connection_new_for_address_sync(address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
                                                       NULL, NULL, error);
@@ -94,8 +119,9 @@ tell_daemon(const CagmaDomainXml *domain, gboolean begins, GError **error)
   if (!control)
     return FALSE;
   if (begins)
-    return cagma_control1_call_expect_sync(control, domain->name, domain->uuid, domain->memory_kib, NULL,
-                                           error);
+    return cagma_control1_call_expect_sync(control, domain->name, domain->uuid,
+                                           start_kib ? start_kib : domain->memory_kib, NULL, error) &&
+           (!start_kib || wait_for_room(control, domain, error));
   return cagma_control1_call_expect_no_more_sync(control, domain->uuid, NULL, error);
 }
 
@@ -139,7 +165,7 @@ main(int argc, char **argv)
                "libvirt runs it; see cagma-hook(8)\n");
     return 2;
   }
-  limit_time();
+  limit_time(TIME_LIMIT_S, TOO_LATE(TIME_LIMIT_S));
   openlog("cagma-hook", LOG_PID, LOG_DAEMON);
   if (!begins && !ends)
     return EXIT_SUCCESS;

@@ -4,6 +4,7 @@
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 
+#include "plugin/hypervisor.h"
 #include "plugin/libvirt-glue.h"
 #include "xml/status.h"
 
@@ -58,8 +59,8 @@ fail(virConnectPtr conn, CagmaRequest *request, const char *what)
   judge_error(conn, request);
 }
 
-static void
-fail_domain(virDomainPtr domain, CagmaRequest *request, const char *what)
+void
+cagma_libvirt_fail(virDomainPtr domain, CagmaRequest *request, const char *what)
 {
   /* First the error: the next call, be it virDomainGetConnect, clears it. */
   cagma_libvirt_error(&request->error, what);
@@ -81,7 +82,7 @@ may_ask(virDomainPtr domain, CagmaRequest *request)
       request->outcome = CAGMA_OUTCOME_GONE;
       return FALSE;
     default:
-      fail_domain(domain, request, "virDomainGetControlInfo");
+      cagma_libvirt_fail(domain, request, "virDomainGetControlInfo");
       return FALSE;
     }
   }
@@ -145,7 +146,7 @@ describe(virDomainPtr domain, CagmaRequest *request)
   virDomainInfo info;
 
   if (virDomainGetInfo(domain, &info) < 0) {
-    fail_domain(domain, request, "virDomainGetInfo");
+    cagma_libvirt_fail(domain, request, "virDomainGetInfo");
     return;
   }
   if (info.state == VIR_DOMAIN_SHUTOFF || info.state == VIR_DOMAIN_CRASHED) {
@@ -157,89 +158,23 @@ describe(virDomainPtr domain, CagmaRequest *request)
   set_stats_period(domain, request);
   request->xml = virDomainGetXMLDesc(domain, 0);
   if (!request->xml)
-    fail_domain(domain, request, "virDomainGetXMLDesc");
-}
-
-static void
-take_stat(CagmaSample *sample, const virDomainMemoryStatStruct *stat, unsigned *both)
-{
-  switch (stat->tag) {
-  case VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON:
-    sample->actual_kib = stat->val;
-    sample->has |= CAGMA_HAS_ACTUAL;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_USABLE:
-    sample->usable_kib = stat->val;
-    sample->has |= CAGMA_HAS_USABLE;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_UNUSED:
-    sample->unused_kib = stat->val;
-    sample->has |= CAGMA_HAS_UNUSED;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_DISK_CACHES:
-    sample->caches_kib = stat->val;
-    sample->has |= CAGMA_HAS_CACHES;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_SWAP_IN:
-    sample->swap_in_kib = stat->val;
-    *both |= 1;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_SWAP_OUT:
-    sample->swap_out_kib = stat->val;
-    *both |= 2;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT:
-    sample->major_faults = stat->val;
-    sample->has |= CAGMA_HAS_FAULTS;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_RSS:
-    sample->rss_kib = stat->val;
-    sample->has |= CAGMA_HAS_RSS;
-    break;
-  case VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE:
-    sample->stamp = stat->val;
-    sample->has |= CAGMA_HAS_STAMP;
-    break;
-  default:
-    break;
-  }
-}
-
-static void
-add_block_reads(virDomainPtr domain, CagmaSample *sample)
-{
-  virDomainBlockStatsStruct stats;
-
-  /* The empty path sums over all disks. A domain may have none. */
-  if (virDomainBlockStats(domain, "", &stats, sizeof stats) < 0 || stats.rd_bytes < 0)
-    return;
-  sample->block_read_kib = (uint64_t)stats.rd_bytes / 1024;
-  sample->has |= CAGMA_HAS_BLOCK_READ;
+    cagma_libvirt_fail(domain, request, "virDomainGetXMLDesc");
 }
 
 static void
 sample(virDomainPtr domain, CagmaRequest *request)
 {
-  virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
-  unsigned both = 0;
-  int n;
+  CagmaHypervisor *hypervisor;
 
   if (request->jobs && has_job(domain)) {
     request->outcome = CAGMA_OUTCOME_BUSY;
     return;
   }
-  n = virDomainMemoryStats(domain, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
-  if (n < 0) {
-    fail_domain(domain, request, "virDomainMemoryStats");
-    return;
-  }
-  for (int i = 0; i < n; i++)
-    take_stat(&request->sample, &stats[i], &both);
-  /* The guest may tell one without the other. */
-  if (both == 3)
-    request->sample.has |= CAGMA_HAS_SWAP;
-  if (request->block_reads)
-    add_block_reads(domain, &request->sample);
+  hypervisor = cagma_hypervisor_of(virDomainGetConnect(domain), &request->error);
+  if (hypervisor)
+    hypervisor->sample(hypervisor, domain, request);
+  else
+    judge_error(virDomainGetConnect(domain), request);
 }
 
 static void
@@ -251,7 +186,7 @@ set(virDomainPtr domain, CagmaRequest *request)
   }
   /* LIVE only: CONFIG would rewrite the operator's definition. */
   if (virDomainSetMemoryFlags(domain, request->target_kib, VIR_DOMAIN_AFFECT_LIVE) < 0)
-    fail_domain(domain, request, "virDomainSetMemoryFlags");
+    cagma_libvirt_fail(domain, request, "virDomainSetMemoryFlags");
 }
 
 static void
@@ -267,7 +202,7 @@ write_status(virDomainPtr domain, CagmaRequest *request)
     return;
   if (!request->status_xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_METADATA)
     return;
-  fail_domain(domain, request, "virDomainSetMetadata");
+  cagma_libvirt_fail(domain, request, "virDomainSetMetadata");
 }
 
 static gboolean
@@ -291,7 +226,7 @@ ask_agent(virDomainPtr domain, CagmaRequest *request)
 
   request->reply = virDomainQemuAgentCommand(domain, request->command, timeout_s, 0);
   if (!request->reply)
-    fail_domain(domain, request, "virDomainQemuAgentCommand");
+    cagma_libvirt_fail(domain, request, "virDomainQemuAgentCommand");
 }
 
 void

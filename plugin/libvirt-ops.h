@@ -10,3 +10,6 @@
  * the domain's QEMU is preceded by virDomainGetControlInfo, which waits for nothing,
  * so that a domain whose QEMU hangs costs one worker once. */
 void cagma_libvirt_work(virConnectPtr conn, GHashTable *domains, CagmaRequest *request);
+
+/* A request about the domain failed: its error is libvirt's last, and tells the outcome. */
+void cagma_libvirt_fail(virDomainPtr domain, CagmaRequest *request, const char *what);

@@ -14,6 +14,9 @@
 /* libvirt's drivers put the name into file names. */
 #define NAME_MAX_CHARS 255
 
+/* Guests whose balloons collect no statistics report by themselves, this often. */
+#define OWN_PERIOD_US CAGMA_SECOND_US
+
 #define COMPLAINT_INTERVAL_US (600 * CAGMA_SECOND_US)
 
 CagmaManaged *
@@ -112,8 +115,10 @@ cagma_managed_describe(CagmaManaged *managed, CagmaDomainXml *xml, gboolean paus
   policy->max_kib = xml->memory_kib;
   policy->overhead_kib = overhead_of(xml, conf);
   policy->config = xml->config;
+  policy->without = conf->without;
   policy->managed = is_managed(xml, conf);
   policy->pinned = xml->pinned || !xml->balloon;
-  policy->report_period_us = period_s * CAGMA_SECOND_US;
+  policy->yields = xml->virt == CAGMA_VIRT_XEN;
+  policy->report_period_us = xml->balloon_stats ? period_s * CAGMA_SECOND_US : OWN_PERIOD_US;
   cagma_managed_update_hold(managed);
 }

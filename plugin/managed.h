@@ -18,6 +18,16 @@ typedef enum {
   CAGMA_AGENT_ABLE,
 } CagmaAgentKnown;
 
+/* What its guest brings back of what it had swapped out (manager-readback.c). */
+typedef struct {
+  gboolean due;        /* it has more memory than it had, and hasn't been through yet */
+  gboolean asked;      /* … since then */
+  uint64_t actual_kib; /* its balloon when it last stood still; 0: not seen yet */
+  uint64_t kib;        /* brought back since, as its guest says */
+  unsigned idle;       /* requests since that last became more */
+  int64_t next_us;     /* not asked again before */
+} CagmaReadBackState;
+
 /* A domain as the manager knows it: the policy's view, what its XML said, and what
  * is under way with it. */
 typedef struct {
@@ -47,8 +57,9 @@ typedef struct {
   CagmaAgentKnown agent;    /* whether its QEMU guest agent knows the memory commands */
   int64_t agent_next_us;    /* not asked again before, after it failed … */
   int64_t agent_backoff_us; /* … for longer each time */
-  int64_t load_next_us;     /* its load isn't asked for before, by either way */
-  unsigned stats_period_s;  /* asked for by us; 0: not */
+  CagmaReadBackState read_back;
+  int64_t load_next_us;    /* its load isn't asked for before, by either way */
+  unsigned stats_period_s; /* asked for by us; 0: not */
   gboolean stats_period_due;
   int64_t stats_period_next_us; /* not tried again before */
   gboolean describe_again;      /* its last description failed */

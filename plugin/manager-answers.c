@@ -28,7 +28,7 @@ described(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
   const CagmaDomain *policy = &managed->policy;
   g_autoptr(GError) error = NULL;
-  gboolean first = !managed->xml, was_pinned = managed->xml && managed->xml->pinned;
+  gboolean first = !managed->xml, begins = managed->begins, was_pinned = managed->xml && managed->xml->pinned;
   CagmaDomainXml *xml = cagma_domain_xml_parse(request->xml, -1, &manager->conf->defaults, &error);
 
   managed->describe_again = FALSE;
@@ -60,9 +60,11 @@ described(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 
   if (cagma_manager_lacks_stats_period(manager, managed))
     cagma_manager_want(manager, managed, CAGMA_REQUEST_DESCRIBE);
-  if (first)
+  if (first || begins)
     cagma_manager_want(manager, managed, CAGMA_REQUEST_SAMPLE);
-  cagma_manager_decide_soon(manager);
+  /* Its hypervisor bounds it, as the sample will tell: until then it would be counted in full. */
+  if (!policy->yields || policy->cap_kib)
+    cagma_manager_decide_soon(manager);
 }
 
 static void
@@ -84,12 +86,14 @@ static void
 sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
   CagmaMove before = managed->policy.move;
+  gboolean was_bounded = managed->policy.cap_kib != 0;
 
   cagma_manager_tell_sample(manager, managed, &request->sample);
   if (managed->resumed && managed->policy.settled)
     check_resumed(manager, managed);
   /* A balloon that has arrived may be what a growth waits for. */
-  if (before != CAGMA_MOVE_NONE && managed->policy.move == CAGMA_MOVE_NONE)
+  if ((before != CAGMA_MOVE_NONE && managed->policy.move == CAGMA_MOVE_NONE) ||
+      was_bounded != (managed->policy.cap_kib != 0))
     cagma_manager_decide_soon(manager);
 }
 

@@ -19,6 +19,18 @@ all_counted(CagmaManager *manager)
   return TRUE;
 }
 
+/* What is still to come for a start that was announced. Of one that is only rebooting, what
+ * its last run held counts already, as long as it isn't what is free that counts. */
+static uint64_t
+incoming(CagmaManager *manager, const char *uuid, const Expected *expected)
+{
+  const CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, uuid);
+
+  if (!managed || manager->conf->budget == CAGMA_BUDGET_AUTO)
+    return expected->memory_kib;
+  return cagma_above(expected->memory_kib, cagma_domain_charge(&managed->policy));
+}
+
 static gboolean
 read_budget(CagmaManager *manager, int64_t now_us)
 {
@@ -27,7 +39,7 @@ read_budget(CagmaManager *manager, int64_t now_us)
   g_autoptr(GError) error = NULL;
   CagmaHostMemory memory = { 0 };
   GHashTableIter iter;
-  gpointer value;
+  gpointer uuid, value;
   uint64_t whole_kib;
 
   host->budget = conf->budget;
@@ -35,7 +47,7 @@ read_budget(CagmaManager *manager, int64_t now_us)
   host->period_us = conf->period_us;
   host->budget_kib = conf->budget_kib;
   if (conf->budget == CAGMA_BUDGET_AUTO) {
-    if (!manager->read_memory(&memory, &error)) {
+    if (!manager->backend->host_memory(manager->backend, &memory, &error)) {
       g_warning("nothing is decided: %s", error->message);
       return FALSE;
     }
@@ -44,6 +56,7 @@ read_budget(CagmaManager *manager, int64_t now_us)
     host->merged_kib = memory.merged_kib;
   }
   host->policy = conf->policy;
+  host->without = conf->without;
   whole_kib = conf->budget == CAGMA_BUDGET_AUTO ? host->total_kib : host->budget_kib;
   host->reserve_kib =
       conf->reserve_permille ? cagma_permille(whole_kib, conf->reserve_permille) : conf->reserve_kib;
@@ -51,13 +64,13 @@ read_budget(CagmaManager *manager, int64_t now_us)
 
   host->incoming_kib = 0;
   g_hash_table_iter_init(&iter, manager->expected);
-  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+  while (g_hash_table_iter_next(&iter, &uuid, &value)) {
     Expected *expected = value;
 
     if (now_us >= expected->expires_us)
       g_hash_table_iter_remove(&iter);
     else
-      host->incoming_kib += expected->memory_kib;
+      host->incoming_kib += incoming(manager, uuid, expected);
   }
   return TRUE;
 }
@@ -163,7 +176,7 @@ cagma_manager_decide(CagmaManager *manager)
   if (!manager->connected || manager->stopped || !all_counted(manager) || !read_budget(manager, now_us))
     return;
 
-  manager->host.learning = is_learning(manager, now_us);
+  manager->host.learning = is_learning(manager, now_us) || cagma_manager_is_building(manager, now_us);
   if (manager->recorder)
     cagma_recorder_deciding(manager->recorder, now_us);
   cagma_decide(&manager->host, now_us, &manager->plan);

@@ -37,6 +37,8 @@ cagma_manager_on_event(void *owner, const CagmaEvent *event)
   if (manager->stopped && event->kind != CAGMA_EVENT_STOPPED)
     return;
   if (event->kind == CAGMA_EVENT_STARTED) {
+    if (managed)
+      g_hash_table_remove(manager->expected, event->uuid);
     if (!managed)
       managed = cagma_manager_add(manager, event->uuid, event->name, -1);
     began(manager, managed);

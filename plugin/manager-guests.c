@@ -8,7 +8,7 @@
 #include "policy/units.h"
 
 /* What guests say by themselves, beside the balloon's statistics: through our own
- * agent's channel, which pushes, or through a QEMU guest agent that knows the memory
+ * agent's way, which pushes, or through a QEMU guest agent that knows the memory
  * commands, which is asked once a period. */
 
 /* A stock agent under memory pressure takes seconds. Nothing waits for it. */
@@ -73,7 +73,7 @@ cagma_manager_ask_guest(CagmaManager *manager, CagmaManaged *managed)
 void
 cagma_manager_listen(CagmaManager *manager, CagmaManaged *managed)
 {
-  gboolean wanted = managed->policy.managed && managed->xml->cagma_channel;
+  gboolean wanted = managed->policy.managed && managed->xml->own_channel;
 
   if (wanted == managed->listened)
     return;
@@ -169,6 +169,7 @@ cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample,
   if (!managed || !managed->listened || manager->stopped)
     return;
   cagma_manager_tell_sample(manager, managed, sample);
+  cagma_manager_read_back(manager, managed);
   if (!pressure || !manager->connected)
     return;
   /* Not at the next turn of the loop, nor after anybody's figures: now. */

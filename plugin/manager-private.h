@@ -10,19 +10,23 @@
 typedef struct {
   uint64_t memory_kib;
   int64_t expires_us;
+  int64_t free_us; /* when all of it was found free; 0: it wasn't, or nobody waited for that */
 } Expected;
+
+/* How long a start that was announced is waited for. */
+#define CAGMA_EXPECT_US (60 * CAGMA_SECOND_US)
 
 struct CagmaManager {
   CagmaBackend *backend;
   CagmaTargets *targets;
   const CagmaConf *conf;
-  CagmaReadMemory read_memory;
   gboolean dry_run;
 
   GHashTable *by_uuid;  /* CagmaManaged, owned by it */
   GPtrArray *domains;   /* the same, in the order of host.domains */
   GPtrArray *policies;  /* what host.domains points to */
   GHashTable *expected; /* Expected by UUID */
+  GPtrArray *waiters;   /* for room (manager-room.c) */
   CagmaHost host;
   CagmaPlan plan;
   CagmaRecorder *recorder; /* NULL: nothing is recorded */
@@ -37,6 +41,7 @@ struct CagmaManager {
   guint gather_source;
   guint watch_source;
   guint decide_source;
+  guint room_source;
 
   GSourceFunc stopped; /* NULL: not stopping */
   gboolean is_stopped;
@@ -74,6 +79,9 @@ void cagma_manager_listen(CagmaManager *manager, CagmaManaged *managed);
 void cagma_manager_forget_agent(CagmaManager *manager, CagmaManaged *managed);
 void cagma_manager_agent_answered(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request);
 void cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample, gboolean pressure);
+/* With each of its reports (manager-readback.c). */
+void cagma_manager_read_back(CagmaManager *manager, CagmaManaged *managed);
+void cagma_manager_on_read_back(void *owner, const char *uuid, uint64_t kib, gboolean done);
 void cagma_manager_on_guest_lost(void *owner, const char *uuid, const char *reason);
 
 /* Rounds (manager-rounds.c): figures of all, then a decision. */
@@ -81,6 +89,11 @@ void cagma_manager_start_ticking(CagmaManager *manager);
 void cagma_manager_watch(CagmaManager *manager);
 void cagma_manager_arrived(CagmaManager *manager, CagmaManaged *managed);
 void cagma_manager_decide_soon(CagmaManager *manager);
+
+/* Room for starts (manager-room.c). Whether one takes what was made for it just now, so that
+ * what is free looks too little. */
+gboolean cagma_manager_is_building(CagmaManager *manager, int64_t now_us);
+void cagma_manager_dismiss_waiters(CagmaManager *manager);
 
 /* Deciding and doing (manager-decide.c). */
 void cagma_manager_decide(CagmaManager *manager);

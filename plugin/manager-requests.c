@@ -34,7 +34,7 @@ cagma_manager_lacks_stats_period(CagmaManager *manager, CagmaManaged *managed)
 {
   int64_t now_us = g_get_monotonic_time();
 
-  if (manager->dry_run || !managed->policy.managed || !managed->xml->balloon ||
+  if (manager->dry_run || !managed->policy.managed || !managed->xml->balloon_stats ||
       managed->xml->stats_period_s || managed->stats_period_s || now_us < managed->stats_period_next_us)
     return FALSE;
   managed->stats_period_next_us = now_us + STATS_PERIOD_RETRY_US;

@@ -63,7 +63,8 @@ is_sampled(CagmaManager *manager, const CagmaManaged *managed)
 {
   if (!managed->xml)
     return FALSE;
-  if (managed->policy.managed)
+  /* What one that is bounded may take changes with its bound, at anybody's word. */
+  if (managed->policy.managed || managed->policy.cap_kib)
     return TRUE;
   return manager->round % BYSTANDER_PERIODS == 0;
 }

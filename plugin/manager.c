@@ -4,28 +4,26 @@
 #include <inttypes.h>
 
 #include "plugin/report.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 #include "xml/error.h"
 
-/* How long a start that was announced is waited for. */
-#define EXPECT_US (60 * CAGMA_SECOND_US)
 #define STOP_MAX_MS 5000
 
 CagmaManager *
-cagma_manager_new(CagmaBackend *backend, CagmaTargets *targets, const CagmaConf *conf,
-                  CagmaReadMemory read_memory, gboolean dry_run)
+cagma_manager_new(CagmaBackend *backend, CagmaTargets *targets, const CagmaConf *conf, gboolean dry_run)
 {
   CagmaManager *manager = g_new0(CagmaManager, 1);
 
   manager->backend = backend;
   manager->targets = targets;
   manager->conf = conf;
-  manager->read_memory = read_memory;
   manager->dry_run = dry_run;
   manager->by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)cagma_managed_free);
   manager->domains = g_ptr_array_new();
   manager->policies = g_ptr_array_new();
   manager->expected = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  manager->waiters = g_ptr_array_new();
   return manager;
 }
 
@@ -34,6 +32,8 @@ cagma_manager_free(CagmaManager *manager)
 {
   if (!manager)
     return;
+  cagma_manager_dismiss_waiters(manager);
+  g_ptr_array_unref(manager->waiters);
   g_clear_handle_id(&manager->tick_source, g_source_remove);
   g_clear_handle_id(&manager->gather_source, g_source_remove);
   g_clear_handle_id(&manager->watch_source, g_source_remove);
@@ -71,6 +71,7 @@ cagma_manager_start(CagmaManager *manager)
     .event = cagma_manager_on_event,
     .completed = cagma_manager_on_completed,
     .guest = cagma_manager_on_guest,
+    .read_back = cagma_manager_on_read_back,
     .guest_lost = cagma_manager_on_guest_lost,
   };
 
@@ -133,6 +134,7 @@ cagma_manager_stop(CagmaManager *manager, GSourceFunc done, gpointer user_data)
     return;
   manager->stopped = done;
   manager->stopped_data = user_data;
+  cagma_manager_dismiss_waiters(manager);
   g_clear_handle_id(&manager->tick_source, g_source_remove);
   g_clear_handle_id(&manager->gather_source, g_source_remove);
   g_clear_handle_id(&manager->watch_source, g_source_remove);
@@ -166,13 +168,15 @@ void
 cagma_manager_expect(CagmaManager *manager, const char *uuid, const char *name, uint64_t memory_kib)
 {
   g_autofree char *shown = cagma_printable(name, CAGMA_QUOTE_CHARS);
+  const CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, uuid);
   Expected *expected;
 
-  if (g_hash_table_contains(manager->by_uuid, uuid))
+  /* One whose memory isn't taken bit by bit takes it anew when it reboots. */
+  if (managed && !managed->policy.cap_kib)
     return;
   expected = g_new0(Expected, 1);
   expected->memory_kib = cagma_min_kib(memory_kib, CAGMA_MAX_KIB);
-  expected->expires_us = g_get_monotonic_time() + EXPECT_US;
+  expected->expires_us = g_get_monotonic_time() + CAGMA_EXPECT_US;
   g_hash_table_replace(manager->expected, g_strdup(uuid), expected);
   g_message("%s is about to start with %" PRIu64 " MiB", shown, memory_kib / 1024);
   cagma_manager_decide_soon(manager);
@@ -209,6 +213,11 @@ cagma_manager_host_info(CagmaManager *manager)
   g_variant_dict_insert(&info, "dry-run", "b", manager->dry_run);
   g_variant_dict_insert(&info, "policy", "s", cagma_policy_of(manager->conf->policy)->name);
   g_variant_dict_insert(&info, "budget", "s", manager->conf->budget == CAGMA_BUDGET_AUTO ? "auto" : "fixed");
+  if (manager->conf->without) {
+    g_autofree char *rules = cagma_rules_format(manager->conf->without);
+
+    g_variant_dict_insert(&info, "without", "s", rules);
+  }
   g_variant_dict_insert(&info, "charge-kib", "t", (guint64)charge_kib);
   if (manager->decided_us) {
     g_variant_dict_insert(&info, "budget-kib", "t",

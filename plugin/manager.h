@@ -6,20 +6,17 @@
 #include "plugin/backend.h"
 #include "plugin/conf.h"
 #include "plugin/managed.h"
-#include "plugin/meminfo.h"
 #include "plugin/targets.h"
 
 /* The manager: keeps the domains, asks the backend for their figures every period,
  * has the policy decide, and carries the plan out. On the main loop; never blocks. */
 
-typedef gboolean (*CagmaReadMemory)(CagmaHostMemory *memory, GError **error);
-
 typedef struct CagmaManager CagmaManager;
 
 /* backend and targets are the caller's and must outlive it; conf is borrowed until
- * the next cagma_manager_configure. read_memory: cagma_host_memory_read, or a test's. */
+ * the next cagma_manager_configure. */
 CagmaManager *cagma_manager_new(CagmaBackend *backend, CagmaTargets *targets, const CagmaConf *conf,
-                                CagmaReadMemory read_memory, gboolean dry_run);
+                                gboolean dry_run);
 void cagma_manager_free(CagmaManager *manager);
 
 /* From now on, all that the policy is told and decides is appended to the file (record.h).
@@ -40,9 +37,15 @@ void cagma_manager_stop(CagmaManager *manager, GSourceFunc done, gpointer user_d
 /* Another configuration holds from now on. The uri can't change. */
 void cagma_manager_configure(CagmaManager *manager, const CagmaConf *conf);
 
-/* A domain of this size is about to start: memory it will need isn't given away. */
+/* A domain is about to start that will take memory_kib: that isn't given away. */
 void cagma_manager_expect(CagmaManager *manager, const char *uuid, const char *name, uint64_t memory_kib);
 void cagma_manager_expect_no_more(CagmaManager *manager, const char *uuid);
+
+/* Calls answered once: with TRUE as soon as what is expected could be taken as a whole, all of
+ * it being free on the host; with FALSE where that doesn't come about within half a minute,
+ * or nothing more comes in. Perhaps at once. */
+typedef void (*CagmaRoomAnswer)(gboolean is_free, gpointer user_data);
+void cagma_manager_await_room(CagmaManager *manager, CagmaRoomAnswer answered, gpointer user_data);
 
 /* TRUE while decisions are made: connected, and lately. */
 gboolean cagma_manager_is_alive(CagmaManager *manager);

@@ -37,13 +37,28 @@ cagma_report_reason(const CagmaManaged *managed)
   return cagma_explain_reason(&managed->decision);
 }
 
+/* NULL: nothing was asked of its guest. */
+static char *
+explain_read_back(const CagmaReadBackState *state)
+{
+  if (!state->asked)
+    return NULL;
+  return g_strdup_printf("read-back: since it was given memory, its guest %s %" PRIu64
+                         " MiB of what it had swapped out.\n",
+                         state->due ? "is bringing back, so far" : "has brought back", state->kib / 1024);
+}
+
 char *
 cagma_report_explanation(const CagmaManaged *managed, const CagmaVerdict *verdict)
 {
   g_autofree char *reason = NULL;
 
-  if (!cagma_managed_is_invalid(managed) && managed->decided)
-    return cagma_explain(&managed->decision, verdict);
+  if (!cagma_managed_is_invalid(managed) && managed->decided) {
+    g_autofree char *decision = cagma_explain(&managed->decision, verdict);
+    g_autofree char *read_back = explain_read_back(&managed->read_back);
+
+    return g_strconcat(decision, read_back, NULL);
+  }
   reason = cagma_report_reason(managed);
   return g_strdup_printf("%s: %s.\n", cagma_state_to_string(cagma_report_state(managed)), reason);
 }

@@ -24,6 +24,7 @@ struct FakeBackend {
   guint balloon_source;
   gboolean connected;
   int last_id;
+  FakeHostMemory host_memory;
   FakeJudge judge;
   void *judge_data;
 };
@@ -46,10 +47,10 @@ describe(const FakeGuest *guest)
   if (guest->xml)
     return g_strdup(guest->xml);
   return g_strdup_printf(
-      "<domain type='kvm' id='%d'><name>%s</name><uuid>%s</uuid><metadata>%s%s%s</metadata>"
+      "<domain type='%s' id='%d'><name>%s</name><uuid>%s</uuid><metadata>%s%s%s</metadata>"
       "<memory unit='KiB'>%" PRIu64 "</memory><currentMemory unit='KiB'>%" PRIu64 "</currentMemory>"
       "<devices>%s%s%s</devices></domain>",
-      guest->id, guest->name, guest->uuid, guest->config ? guest->config : "",
+      guest->xen ? "xen" : "kvm", guest->id, guest->name, guest->uuid, guest->config ? guest->config : "",
       guest->metadata ? guest->metadata : "", guest->status ? guest->status : "", guest->memory_kib,
       guest->actual_kib,
       guest->no_balloon        ? "<memballoon model='none'/>"
@@ -67,8 +68,16 @@ describe(const FakeGuest *guest)
 static void
 look(FakeGuest *guest, CagmaSample *sample)
 {
-  sample->has = CAGMA_HAS_ACTUAL | CAGMA_HAS_STAMP;
+  sample->has = CAGMA_HAS_ACTUAL;
   sample->actual_kib = guest->actual_kib;
+  if (guest->xen) {
+    sample->has |= CAGMA_HAS_RSS | CAGMA_HAS_CAP | CAGMA_HAS_DRIVER;
+    sample->rss_kib = guest->actual_kib;
+    sample->cap_kib = guest->bound_kib;
+    sample->driver = !guest->driverless;
+    return;
+  }
+  sample->has |= CAGMA_HAS_STAMP;
   if (!guest->dumb) {
     sample->has |= CAGMA_HAS_USABLE | CAGMA_HAS_SWAP;
     sample->usable_kib = cagma_above(guest->actual_kib, guest->used_kib);
@@ -145,6 +154,16 @@ backend_ask_load(CagmaBackend *backend, const char *uuid)
 }
 
 static void
+backend_read_back(CagmaBackend *backend, const char *uuid, uint64_t max_kib)
+{
+  FakeGuest *guest = find((FakeBackend *)backend, uuid);
+
+  g_assert_true(guest && guest->listened);
+  guest->n_read_backs++;
+  guest->read_back_kib = max_kib;
+}
+
+static void
 carry_out(FakeBackend *fake, FakeGuest *guest, CagmaRequest *request)
 {
   switch (request->kind) {
@@ -161,7 +180,7 @@ carry_out(FakeBackend *fake, FakeGuest *guest, CagmaRequest *request)
     look(guest, &request->sample);
     break;
   case CAGMA_REQUEST_SET:
-    guest->target_kib = request->target_kib;
+    guest->target_kib = guest->bound_kib = request->target_kib;
     if (!fake->balloon_source)
       fake->balloon_source = g_timeout_add(STEP_MS, move_balloons, fake);
     break;
@@ -253,6 +272,12 @@ backend_submit(CagmaBackend *backend, CagmaRequest *request)
     fake->answer_source = g_idle_add_full(G_PRIORITY_DEFAULT, answer_all, fake, NULL);
 }
 
+static gboolean
+backend_host_memory(CagmaBackend *backend, CagmaHostMemory *memory, GError **error)
+{
+  return ((FakeBackend *)backend)->host_memory(memory, error);
+}
+
 static void
 backend_close(CagmaBackend *backend)
 {
@@ -290,6 +315,8 @@ fake_new(void)
                                   .listen = backend_listen,
                                   .ask = backend_ask,
                                   .ask_load = backend_ask_load,
+                                  .read_back = backend_read_back,
+                                  .host_memory = backend_host_memory,
                                   .close = backend_close };
   fake->guests = g_ptr_array_new_with_free_func(guest_free);
   g_queue_init(&fake->asked);
@@ -301,6 +328,12 @@ CagmaBackend *
 fake_backend(FakeBackend *fake)
 {
   return &fake->backend;
+}
+
+void
+fake_host_memory(FakeBackend *fake, FakeHostMemory host_memory)
+{
+  fake->host_memory = host_memory;
 }
 
 void
@@ -343,6 +376,12 @@ void
 fake_speak(FakeBackend *fake, FakeGuest *guest, const CagmaSample *sample, gboolean pressure)
 {
   fake->listener->guest(fake->owner, guest->uuid, sample, pressure);
+}
+
+void
+fake_bring_back(FakeBackend *fake, FakeGuest *guest, uint64_t kib, gboolean done)
+{
+  fake->listener->read_back(fake->owner, guest->uuid, kib, done);
 }
 
 void
@@ -415,6 +454,7 @@ fake_start(FakeBackend *fake, FakeGuest *guest)
   guest->runs = TRUE;
   guest->id = ++fake->last_id;
   guest->target_kib = 0;
+  guest->bound_kib = guest->actual_kib;
   guest->stamp = 0;
   fake_tell(fake, guest, CAGMA_EVENT_STARTED);
 }

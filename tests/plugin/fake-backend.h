@@ -20,9 +20,12 @@ typedef struct {
   uint64_t memory_kib;
   uint64_t actual_kib;
   uint64_t used_kib;
-  char *config;   /* its cagma element, or NULL; fake_configure */
-  char *metadata; /* more metadata, or NULL */
-  char *xml;      /* given for its XML instead, or NULL */
+  char *config;        /* its cagma element, or NULL; fake_configure */
+  char *metadata;      /* more metadata, or NULL */
+  char *xml;           /* given for its XML instead, or NULL */
+  gboolean xen;        /* bounded: by bound_kib, which a start and each SET set */
+  uint64_t bound_kib;  /* … the test's to change, too */
+  gboolean driverless; /* and its driver isn't up */
   gboolean no_balloon;
   gboolean no_stats_period;
   gboolean passed_through;
@@ -51,6 +54,8 @@ typedef struct {
   unsigned n_hurried;      /* while a request was under way */
   gboolean listened;       /* to its channel */
   unsigned n_channel_asks; /* of its channel */
+  unsigned n_read_backs;   /* requests to bring memory back … */
+  uint64_t read_back_kib;  /* … and how much of it by the last one */
   unsigned n_load_asks;    /* of its channel, for its load */
   unsigned n_agent_loads;  /* of its QEMU guest agent */
   const char *agent_info;  /* to an AGENT request: to guest-info … */
@@ -62,11 +67,16 @@ typedef struct {
   uint64_t stamp;
 } FakeGuest;
 
+/* What the host has; FALSE: its figures can't be had. */
+typedef gboolean (*FakeHostMemory)(CagmaHostMemory *memory, GError **error);
+
 /* What a SET is judged by before it is carried out. */
 typedef void (*FakeJudge)(FakeGuest *guest, uint64_t target_kib, void *user_data);
 
 FakeBackend *fake_new(void);
 CagmaBackend *fake_backend(FakeBackend *fake);
+/* Needed with budget=auto. */
+void fake_host_memory(FakeBackend *fake, FakeHostMemory host_memory);
 void fake_judge(FakeBackend *fake, FakeJudge judge, void *user_data);
 
 /* The balloon belongs to memory_kib at first. The fake's. */
@@ -85,6 +95,8 @@ void fake_tell(FakeBackend *fake, FakeGuest *guest, CagmaEventKind kind);
 
 /* Its own agent says this on its channel, listened to or not; or is lost. */
 void fake_speak(FakeBackend *fake, FakeGuest *guest, const CagmaSample *sample, gboolean pressure);
+/* It has brought back so much. */
+void fake_bring_back(FakeBackend *fake, FakeGuest *guest, uint64_t kib, gboolean done);
 void fake_lose(FakeBackend *fake, FakeGuest *guest, const char *reason);
 
 /* Answers what the guest was asked while silent, as outcome says. */

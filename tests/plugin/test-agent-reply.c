@@ -113,9 +113,15 @@ test_figures(void)
     /* Anonymous ones alone no kernel counts. */
     { EVENT("\"refaults-anon\": 2"), { .refault_anon_kib = 8 } },
     { EVENT("\"vcpus\": 16"), { .has = CAGMA_HAS_VCPUS, .vcpus = 16 } },
+    { EVENT("\"swappable\": 10215424"), { .has = CAGMA_HAS_SWAPPABLE, .swappable_kib = 9976 } },
     { EVENT("\"swap-total\": 8192, \"swap-free\": 2048"),
       { .has = CAGMA_HAS_SWAP_USED, .swap_used_kib = 6, .swap_total_kib = 8 } },
     { EVENT("\"swap-total\": 8192, \"swap-free\": 9223372036854775807"),
+      { .has = CAGMA_HAS_SWAP_USED, .swap_total_kib = 8 } },
+    /* What has come back isn't out, though it has its place there. */
+    { EVENT("\"swap-total\": 8192, \"swap-free\": 2048, \"swap-cached\": 1024"),
+      { .has = CAGMA_HAS_SWAP_USED, .swap_used_kib = 5, .swap_total_kib = 8 } },
+    { EVENT("\"swap-total\": 8192, \"swap-free\": 2048, \"swap-cached\": 9223372036854775807"),
       { .has = CAGMA_HAS_SWAP_USED, .swap_total_kib = 8 } },
     { EVENT("\"swap-total\": 8192"), { .swap_used_kib = 8 } },
     { EVENT("\"largest-process\": {\"rss\": 2048, \"swap\": 1024}, \"swapping-process\": {\"rss\": 1024}"),
@@ -299,6 +305,7 @@ test_refused(void)
     { LOAD("true, \"load5m\": 0, \"load15m\": 0"), CONTENT, "load1m is not a load" },
     { EVENT("\"refaults-file\": -1"), CONTENT, "refaults-file is not a count" },
     { EVENT("\"vcpus\": 1.5"), CONTENT, "vcpus is not a count" },
+    { EVENT("\"swappable\": -1"), CONTENT, "swappable is not a count" },
     { STATS("\"available\": 1.5"), CONTENT, "available is not a count" },
     { STATS("\"available\": 1024.0"), CONTENT, "available is not a count" },
     { STATS("\"available\": 1e3"), CONTENT, "available is not a count" },
@@ -329,10 +336,39 @@ test_refused(void)
     { STATS("\"available\": 1, \"page-size\": 9223372036854775807"), CONTENT, "page-size" },
     { STATS("\"available\": 1, \"page-size\": \"4096\""), CONTENT, "page-size" },
     { EVENT("\"available\": -1"), CONTENT, "available is not a count" },
+    { STATS("\"done\": true"), CONTENT, "without bytes or done" },
+    { STATS("\"done\": 1, \"bytes\": 5"), CONTENT, "without bytes or done" },
+    { STATS("\"done\": null, \"bytes\": 5"), CONTENT, "without bytes or done" },
+    { STATS("\"done\": {}, \"bytes\": 5"), CONTENT, "without bytes or done" },
+    { STATS("\"done\": true, \"bytes\": -5"), CONTENT, "bytes is not a count" },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
     refuse_bytes(cases[i].line, strlen(cases[i].line), cases[i].code, cases[i].says);
+}
+
+static void
+test_read_back(void)
+{
+  static const struct {
+    const char *line;
+    uint64_t kib;
+    gboolean done;
+  } cases[] = {
+    { STATS("\"bytes\": 8192, \"processes\": 1, \"done\": false"), 8, FALSE },
+    { STATS("\"bytes\": 0, \"done\": true"), 0, TRUE },
+    { STATS("\"bytes\": 9223372036854775807, \"done\": true"), CAGMA_MAX_KIB, TRUE },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(GError) error = NULL;
+    CagmaAgentMessage message;
+
+    g_assert_true(cagma_agent_message_parse(cases[i].line, strlen(cases[i].line), &message, &error));
+    g_assert_cmpint(message.kind, ==, CAGMA_AGENT_READ_BACK);
+    g_assert_cmpuint(message.read_back_kib, ==, cases[i].kib);
+    g_assert_cmpint(message.read_back_done, ==, cases[i].done);
+  }
 }
 
 static void
@@ -636,6 +672,7 @@ main(int argc, char **argv)
   g_test_add_func("/agent-reply/other-messages", test_other_messages);
   g_test_add_func("/agent-reply/long-error-is-cut", test_long_error_is_cut);
   g_test_add_func("/agent-reply/refused", test_refused);
+  g_test_add_func("/agent-reply/read-back", test_read_back);
   g_test_add_func("/agent-reply/nul-is-no-end", test_nul_is_no_end);
   g_test_add_func("/agent-reply/length-counts", test_length_counts);
   g_test_add_func("/agent-reply/nested-deeply", test_nested_deeply);

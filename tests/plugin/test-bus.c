@@ -48,7 +48,7 @@ set_up(Fixture *f, gconstpointer unused)
   f->conf = cagma_conf_parse("[host]\nbudget=4GiB\nperiod=100ms\nuri=fake:///\n", -1, &error);
   g_assert_no_error(error);
   f->fake = fake_new();
-  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, NULL, FALSE);
+  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, FALSE);
   open_bus(f);
   f->guest = fake_add(f->fake, "guest", 1024, 1024, 300, "<cagma:memory xmlns:cagma='urn:cagma:memory:1'/>");
   cagma_manager_start(f->manager);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "plugin/channels.h"
+#include "plugin/penalty.h"
 #include "tests/plugin/kit.h"
 
 /* The guests' channels on a libvirt of the test's own: the program's functions of
@@ -224,11 +225,12 @@ virStreamEventRemoveCallback(virStreamPtr stream)
 /* The guest's side. */
 
 typedef struct {
-  CagmaChannels *channels;
+  CagmaGuests *guests;
   unsigned n_down;
   char *reason;
   unsigned n_stats;
   unsigned n_loads;
+  unsigned n_read_backs;
   unsigned n_pressure;
   gboolean removes; /* the channel, when it says something … */
   gboolean frees;   /* … or all of them */
@@ -253,15 +255,18 @@ on_message(void *owner, const char *uuid, const CagmaAgentMessage *message)
   g_assert_cmpstr(uuid, ==, UUID);
   if (message->kind == CAGMA_AGENT_LOAD)
     g_assert_cmpuint(message->sample.load1_permille, ==, 410);
+  else if (message->kind == CAGMA_AGENT_READ_BACK)
+    g_assert_cmpuint(message->read_back_kib, ==, 8);
   else
     g_assert_cmpuint(message->sample.usable_kib, ==, 1024);
   f->n_stats += message->kind == CAGMA_AGENT_STATS;
   f->n_loads += message->kind == CAGMA_AGENT_LOAD;
+  f->n_read_backs += message->kind == CAGMA_AGENT_READ_BACK;
   f->n_pressure += message->kind == CAGMA_AGENT_PRESSURE;
   if (f->removes)
-    cagma_channels_remove(f->channels, UUID);
+    f->guests->remove(f->guests, UUID);
   if (f->frees)
-    g_clear_pointer(&f->channels, cagma_channels_free);
+    f->guests->free(g_steal_pointer(&f->guests));
 }
 
 static unsigned
@@ -364,13 +369,13 @@ go_live(void)
 static void
 set_up(Fixture *f, gconstpointer unused)
 {
-  static const CagmaChannelListener listener = { .down = on_down, .message = on_message };
+  static const CagmaGuestsListener listener = { .down = on_down, .message = on_message };
 
   (void)unused;
   kit_log_clear();
   memset(&libvirt, 0, sizeof libvirt);
   libvirt.streams = g_ptr_array_new();
-  f->channels = cagma_channels_new("fake:///", &listener, f);
+  f->guests = cagma_channels_new("fake:///", &listener, f);
 }
 
 static gboolean
@@ -393,7 +398,8 @@ static void
 tear_down(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  g_clear_pointer(&f->channels, cagma_channels_free);
+  if (f->guests)
+    f->guests->free(f->guests);
   KIT_WAIT(all_closed());
   for (guint i = 0; i < libvirt.streams->len; i++) {
     virStreamPtr stream = libvirt.streams->pdata[i];
@@ -410,8 +416,8 @@ static void
 test_sync(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
+  f->guests->add(f->guests, UUID);
   KIT_WAIT(stream_open());
   KIT_WAIT(was_sent("guest-sync-delimited"));
   /* Of an earlier reader, or nobody's. */
@@ -434,11 +440,11 @@ static void
 test_silent_agent(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   go_live();
   for (int i = 0; i < CAGMA_CHANNEL_UNANSWERED_MAX; i++) {
     g_assert_cmpuint(f->n_down, ==, 0);
-    cagma_channels_ask(f->channels, UUID);
+    f->guests->ask(f->guests, UUID);
     for (int k = 0; k < 5; k++)
       kit_breathe();
   }
@@ -453,7 +459,7 @@ test_silent_agent(Fixture *f, gconstpointer unused)
   g_assert_cmpuint(n_streams(), ==, 1);
   /* Answers in time count anew. */
   for (int i = 0; i < 3 * CAGMA_CHANNEL_UNANSWERED_MAX; i++) {
-    cagma_channels_ask(f->channels, UUID);
+    f->guests->ask(f->guests, UUID);
     kit_breathe();
     say(STATS);
   }
@@ -464,16 +470,32 @@ static void
 test_load(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   /* While nobody answers, there's nobody to ask. */
-  cagma_channels_ask_load(f->channels, UUID);
+  f->guests->ask_load(f->guests, UUID);
   go_live();
   g_assert_false(was_sent("guest-get-load"));
-  cagma_channels_ask_load(f->channels, UUID);
+  f->guests->ask_load(f->guests, UUID);
   KIT_WAIT(was_sent("guest-get-load"));
   say("{\"return\": {\"load1m\": 0.41, \"load5m\": 0.17, \"load15m\": 0.06}}\n");
   g_assert_cmpuint(f->n_loads, ==, 1);
-  cagma_channels_ask_load(f->channels, "00000000-0000-0000-0000-000000000000");
+  f->guests->ask_load(f->guests, "00000000-0000-0000-0000-000000000000");
+}
+
+static void
+test_read_back(Fixture *f, gconstpointer unused)
+{
+  (void)unused;
+  f->guests->add(f->guests, UUID);
+  f->guests->read_back(f->guests, UUID, 12);
+  go_live();
+  g_assert_false(was_sent("guest-read-back-memory"));
+  f->guests->read_back(f->guests, UUID, 12);
+  KIT_WAIT(was_sent(
+      "{\"execute\":\"guest-read-back-memory\",\"arguments\":{\"max-bytes\":12288,\"time-ms\":5000}}"));
+  say("{\"return\": {\"bytes\": 8192, \"processes\": 1, \"done\": true}}\n");
+  g_assert_cmpuint(f->n_read_backs, ==, 1);
+  f->guests->read_back(f->guests, "00000000-0000-0000-0000-000000000000", 12);
 }
 
 static void
@@ -482,12 +504,12 @@ reopens_after(Fixture *f, int64_t us)
   unsigned before = n_streams();
 
   forward_us += us - G_USEC_PER_SEC;
-  cagma_channels_ask(f->channels, UUID);
+  f->guests->ask(f->guests, UUID);
   for (int i = 0; i < 5; i++)
     kit_breathe();
   g_assert_cmpuint(n_streams(), ==, before);
   forward_us += 2 * G_USEC_PER_SEC;
-  cagma_channels_ask(f->channels, UUID);
+  f->guests->ask(f->guests, UUID);
   KIT_WAIT(n_streams() == before + 1);
   KIT_WAIT(stream_open());
 }
@@ -496,7 +518,7 @@ static void
 test_ends(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   for (int end = 0; end >= -1; end--) {
     go_live();
     stream_open()->end = end;
@@ -515,12 +537,12 @@ static void
 test_send_fails(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   go_live();
   enter();
   libvirt.send_fails = TRUE;
   leave();
-  cagma_channels_ask(f->channels, UUID);
+  f->guests->ask(f->guests, UUID);
   KIT_WAIT(f->n_down == 1);
   g_assert_null(stream_open());
   enter();
@@ -535,18 +557,18 @@ test_refused(Fixture *f, gconstpointer unused)
 {
   (void)unused;
   libvirt.refuses = TRUE;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   /* Waiting longer each time. */
   for (int i = 0; i < 10; i++) {
     KIT_WAIT(n_streams() == (unsigned)i + 1 && libvirt.n_opens == (unsigned)i + 1);
     for (int k = 0; k < 5; k++)
       kit_breathe();
-    cagma_channels_ask(f->channels, UUID);
+    f->guests->ask(f->guests, UUID);
     for (int k = 0; k < 5; k++)
       kit_breathe();
     g_assert_cmpuint(n_streams(), ==, i + 1);
     forward_us += 31 * G_USEC_PER_SEC;
-    cagma_channels_ask(f->channels, UUID);
+    f->guests->ask(f->guests, UUID);
   }
   g_assert_cmpuint(f->n_down, ==, 0);
 }
@@ -562,10 +584,10 @@ flood(void)
 static void
 test_quarantine(Fixture *f, gconstpointer unused)
 {
-  int64_t seconds = CAGMA_CHANNEL_QUARANTINE_S;
+  int64_t seconds = CAGMA_PENALTY_S;
 
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   go_live();
   for (unsigned i = 1; i <= 8; i++) {
     flood();
@@ -573,15 +595,15 @@ test_quarantine(Fixture *f, gconstpointer unused)
     g_assert_cmpuint(kit_logged("it is cut off"), ==, i);
     g_assert_cmpuint(f->n_down, ==, 1);
     reopens_after(f, seconds * G_USEC_PER_SEC);
-    seconds = MIN(2 * seconds, CAGMA_CHANNEL_QUARANTINE_MAX_S);
+    seconds = MIN(2 * seconds, CAGMA_PENALTY_MAX_S);
   }
   go_live();
   /* It behaves. */
-  forward_us += (int64_t)CAGMA_CHANNEL_QUARANTINE_MAX_S * G_USEC_PER_SEC;
+  forward_us += (int64_t)CAGMA_PENALTY_MAX_S * G_USEC_PER_SEC;
   say(STATS);
   flood();
   g_assert_cmpstr(f->reason, ==, "writes too much");
-  reopens_after(f, (int64_t)CAGMA_CHANNEL_QUARANTINE_S * G_USEC_PER_SEC);
+  reopens_after(f, (int64_t)CAGMA_PENALTY_S * G_USEC_PER_SEC);
 }
 
 /* Below the bytes that cut it off. */
@@ -591,7 +613,7 @@ test_many_lines(Fixture *f, gconstpointer unused)
   g_autoptr(GString) events = g_string_new(NULL), errors = g_string_new(NULL);
 
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   go_live();
   forward_us += G_USEC_PER_SEC;
   for (int i = 0; i < 2000; i++) {
@@ -621,17 +643,17 @@ static void
 test_removed_within_its_message(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   go_live();
   f->removes = TRUE;
   say(STATS STATS STATS EVENT);
   g_assert_cmpuint(f->n_stats, ==, 1);
   g_assert_null(stream_open());
-  cagma_channels_ask(f->channels, UUID);
-  cagma_channels_remove(f->channels, UUID);
+  f->guests->ask(f->guests, UUID);
+  f->guests->remove(f->guests, UUID);
   /* And back. */
   f->removes = FALSE;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   go_live();
   f->frees = TRUE;
   say(EVENT STATS);
@@ -666,11 +688,11 @@ test_removed_while_opening(Fixture *f, gconstpointer unused)
 {
   (void)unused;
   libvirt.shut = TRUE;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   KIT_WAIT(n_waiting() == 1);
-  cagma_channels_remove(f->channels, UUID);
-  cagma_channels_add(f->channels, UUID);
-  cagma_channels_ask(f->channels, UUID);
+  f->guests->remove(f->guests, UUID);
+  f->guests->add(f->guests, UUID);
+  f->guests->ask(f->guests, UUID);
   let_open();
   go_live();
   g_assert_cmpuint(n_streams(), ==, 2);
@@ -681,13 +703,13 @@ test_freed_while_opening(Fixture *f, gconstpointer unused)
 {
   (void)unused;
   libvirt.shut = TRUE;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   KIT_WAIT(n_waiting() == 1);
   for (int i = 0; i < 10; i++) {
-    cagma_channels_remove(f->channels, UUID);
-    cagma_channels_add(f->channels, UUID);
+    f->guests->remove(f->guests, UUID);
+    f->guests->add(f->guests, UUID);
   }
-  g_clear_pointer(&f->channels, cagma_channels_free);
+  f->guests->free(g_steal_pointer(&f->guests));
   let_open();
   KIT_WAIT(n_waiting() == 0 && all_closed());
   /* What waited behind it isn't opened any more. */
@@ -701,13 +723,13 @@ test_hung_daemon(Fixture *f, gconstpointer unused)
   unsigned before;
 
   (void)unused;
-  cagma_channels_add(f->channels, UUID);
+  f->guests->add(f->guests, UUID);
   go_live();
   KIT_WAIT(n_sent() == 3);
   before = n_sent();
   for (int i = 0; i < 100; i++) {
     forward_us += 60 * G_USEC_PER_SEC;
-    cagma_channels_ask(f->channels, UUID);
+    f->guests->ask(f->guests, UUID);
   }
   for (int i = 0; i < 20; i++)
     kit_breathe();
@@ -726,6 +748,7 @@ main(int argc, char **argv)
     { "/channels/sync", test_sync },
     { "/channels/silent-agent", test_silent_agent },
     { "/channels/load", test_load },
+    { "/channels/read-back", test_read_back },
     { "/channels/ends", test_ends },
     { "/channels/send-fails", test_send_fails },
     { "/channels/refused", test_refused },

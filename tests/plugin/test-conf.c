@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "plugin/conf.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 #include "tests/plugin/kit.h"
 
@@ -33,6 +34,8 @@ test_defaults(void)
   g_assert_true(conf->overhead_auto);
   g_assert_false(conf->manage_all);
   g_assert_false(conf->hook_strict);
+  g_assert_false(conf->read_back);
+  g_assert_cmpuint(conf->without, ==, 0);
   g_assert_cmpuint(conf->defaults.guarantee_kib, ==, CAGMA_MIB(256));
 }
 
@@ -42,7 +45,8 @@ test_everything(void)
   g_autoptr(CagmaConf) conf =
       parsed("# a comment\n[host]\nuri = test:///default \nbudget=48GiB\nreserve=2 GiB\nperiod=500ms\n"
              "surplus=reclaim\noverhead=64MiB\npool=1 "
-             "GiB\npolicy=cagma-classic\n\n[defaults]\nmanage=all\nmode=observe\n"
+             "GiB\npolicy=cagma-classic\nread-back=yes\nwithout=emergency, "
+             "foreseen\n\n[defaults]\nmanage=all\nmode=observe\n"
              "estimator=static\nguarantee=1GiB\nshares=0\nheadroom=128MiB\n[hook]\nstrict=yes\n");
 
   g_assert_cmpstr(conf->uri, ==, "test:///default");
@@ -67,6 +71,8 @@ test_everything(void)
   g_assert_cmpuint(conf->defaults.headroom_kib, ==, CAGMA_MIB(128));
   g_assert_cmpuint(conf->defaults.headroom_permille, ==, 0);
   g_assert_true(conf->hook_strict);
+  g_assert_true(conf->read_back);
+  g_assert_cmpuint(conf->without, ==, CAGMA_RULE_EMERGENCY | CAGMA_RULE_FORESEEN);
 }
 
 /* Whichever policy was named last, the source is its own; and no pool is a pool of nothing. */
@@ -85,10 +91,12 @@ test_policy_brings_its_source(void)
 static void
 test_last_of_two_holds(void)
 {
-  g_autoptr(CagmaConf) conf = parsed("[host]\nperiod=1s\nperiod=2s\n[hook]\n[host]\nreserve=7%\n");
+  g_autoptr(CagmaConf) conf =
+      parsed("[host]\nperiod=1s\nperiod=2s\nwithout=pool\nwithout=\n[hook]\n[host]\nreserve=7%\n");
 
   g_assert_cmpint(conf->period_us, ==, 2 * CAGMA_SECOND_US);
   g_assert_cmpuint(conf->reserve_permille, ==, 70);
+  g_assert_cmpuint(conf->without, ==, 0);
 }
 
 static void
@@ -133,6 +141,11 @@ test_bad(void)
     { "[host]\npool=some\n", { "pool='some'" } },
     { "[host]\npolicy=mom\n", { "policy='mom'", "expected cagma, cagma-classic, baruchi, vmmb or static" } },
     { "[host]\npolicy=classic\n", { "policy='classic'", "cagma-classic" } },
+    { "[host]\nread-back=on\n", { "read-back='on'", "yes or no" } },
+    { "[host]\nwithout=magic\n",
+      { "without='magic'", "expected rules with commas between: foreseen,", "deadband" } },
+    { "[host]\nwithout=pool,,spread\n", { "without='pool,,spread'" } },
+    { "[host]\nwithout=pool;spread\n", { "without='pool;spread'" } },
     { "[defaults]\nmanage=none\n", { "manage='none'", "configured", "all" } },
     { "[defaults]\nmode=on\n", { "mode='on'", "enforce, observe or off" } },
     { "[defaults]\nestimator=magic\n", { "estimator='magic'", "critical, loadavg, missratio or static" } },

@@ -225,7 +225,7 @@ set_up(Fixture *f, gconstpointer unused)
   f->targets = cagma_targets_open(targets_dir, &error);
   f->conf = cagma_conf_parse("[host]\nbudget=4GiB\nperiod=100ms\nuri=fake:///\n", -1, &error);
   f->fake = fake_new();
-  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, NULL, FALSE);
+  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, FALSE);
   f->bus = cagma_bus_open(f->dir, f->manager, &error);
   g_assert_no_error(error);
   f->guest = fake_add(f->fake, "zeta", 1024, 1024, 300, "<cagma:memory xmlns:cagma='urn:cagma:memory:1'/>");

@@ -50,14 +50,6 @@ typedef struct {
   uint64_t swapped_kib;
 } Fixture;
 
-static gboolean
-no_memory(CagmaHostMemory *memory, GError **error)
-{
-  (void)memory;
-  g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_IO, "the budget is fixed");
-  return FALSE;
-}
-
 static CagmaConf *
 conf_of(const char *text)
 {
@@ -82,7 +74,7 @@ set_up(Fixture *f, gconstpointer config)
   g_assert_no_error(error);
   f->conf = conf_of(HOST(TIGHT, "100ms"));
   f->slow = conf_of(HOST(TIGHT, "60s"));
-  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, no_memory, FALSE);
+  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, FALSE);
   f->talker = fake_add(f->fake, "talker", 2048, 1024, 600, config ? config : ENFORCED);
   f->talker->channel = TRUE;
   f->idle = fake_add(f->fake, "idle", 2048, 1024, 200, NO_SHARES);
@@ -115,6 +107,23 @@ says(Fixture *f, const FakeGuest *guest, const char *key, const char *fragment)
       return g_variant_lookup(info, key, "&s", &text) && strstr(text, fragment);
   }
   return FALSE;
+}
+
+static uint64_t
+available(Fixture *f, const FakeGuest *guest)
+{
+  g_autoptr(GVariant) infos = g_variant_ref_sink(cagma_manager_domain_infos(f->manager));
+  guint64 kib = 0;
+
+  for (gsize i = 0; i < g_variant_n_children(infos); i++) {
+    g_autoptr(GVariant) info = g_variant_get_child_value(infos, i);
+    const char *uuid;
+
+    g_variant_lookup(info, "uuid", "&s", &uuid);
+    if (g_str_equal(uuid, guest->uuid))
+      g_variant_lookup(info, "available-kib", "t", &kib);
+  }
+  return kib;
 }
 
 static void
@@ -179,6 +188,8 @@ settle_wide(Fixture *f)
   run(f);
   KIT_WAIT(f->talker->actual_kib > CAGMA_GIB(1) && f->idle->actual_kib > CAGMA_GIB(1));
   KIT_WAIT(settled(f, f->talker) && settled(f, f->idle));
+  /* By figures of its present size. */
+  KIT_WAIT(available(f, f->idle) + f->idle->used_kib == f->idle->actual_kib);
   slow_down(f);
 }
 

@@ -53,13 +53,21 @@ tear_down(Fixture *f, gconstpointer conf_text)
 }
 
 static KitRun *
-run(Fixture *f, const char *operation, const char *input, gssize len)
+run_long(Fixture *f, const char *operation, const char *input, gssize len)
 {
   const char *const argv[] = { g_getenv("CAGMA_HOOK"), "guest", operation, "begin", "-", NULL };
   const char *const env[] = { f->run_dir_env, f->conf_env, NULL };
   KitRun *done = kit_run(argv, env, input, len);
 
   g_assert_cmpstr(done->out, ==, "");
+  return done;
+}
+
+static KitRun *
+run(Fixture *f, const char *operation, const char *input, gssize len)
+{
+  KitRun *done = run_long(f, operation, input, len);
+
   g_assert_cmpint(done->took_us, <, SOON_US);
   return done;
 }
@@ -205,7 +213,7 @@ test_daemon_makes_room(Fixture *f, gconstpointer conf_text)
   g_autoptr(CagmaTargets) targets = cagma_targets_open(targets_dir, &error);
   g_autoptr(CagmaConf) conf = cagma_conf_parse("[host]\nbudget=4GiB\nperiod=100ms\n", -1, &error);
   FakeBackend *fake = fake_new();
-  CagmaManager *manager = cagma_manager_new(fake_backend(fake), targets, conf, NULL, FALSE);
+  CagmaManager *manager = cagma_manager_new(fake_backend(fake), targets, conf, FALSE);
   CagmaBus *bus = cagma_bus_open(f->dir, manager, &error);
   g_autoptr(KitRun) prepare = NULL;
   g_autoptr(KitRun) release = NULL;
@@ -221,6 +229,70 @@ test_daemon_makes_room(Fixture *f, gconstpointer conf_text)
   release = run(f, "release", GOOD, -1);
   g_assert_cmpstr(release->err, ==, "");
   KIT_WAIT(incoming(manager) == 0);
+
+  cagma_bus_close(bus);
+  fake_backend(fake)->close(fake_backend(fake));
+  cagma_manager_free(manager);
+  fake_free(fake);
+}
+
+/* Where the host's memory can't be had as it is, libvirt's start waits until it is free. */
+
+static uint64_t available_kib;
+
+static gboolean
+host_memory(CagmaHostMemory *memory, GError **error)
+{
+  (void)error;
+  *memory = (CagmaHostMemory){ .total_kib = CAGMA_GIB(4), .available_kib = available_kib };
+  return TRUE;
+}
+
+static gboolean
+free_some(gpointer user_data)
+{
+  (void)user_data;
+  available_kib = CAGMA_GIB(1);
+  return G_SOURCE_REMOVE;
+}
+
+#define XEN                                                                                                  \
+  "<domain type='xen'><name>guest</name><uuid>" UUID                                                         \
+  "</uuid><memory unit='MiB'>1024</memory><currentMemory unit='MiB'>512</currentMemory>"                     \
+  "<os><type>linux</type></os></domain>"
+
+static void
+test_start_waits_for_its_memory(Fixture *f, gconstpointer conf_text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *targets_dir = g_build_filename(f->dir, "targets", NULL);
+  g_autoptr(CagmaTargets) targets = cagma_targets_open(targets_dir, &error);
+  g_autoptr(CagmaConf) conf = cagma_conf_parse("[host]\nbudget=auto\nperiod=100ms\n", -1, &error);
+  FakeBackend *fake = fake_new();
+  CagmaManager *manager = cagma_manager_new(fake_backend(fake), targets, conf, FALSE);
+  CagmaBus *bus = cagma_bus_open(f->dir, manager, &error);
+  g_autoptr(KitRun) prepare = NULL;
+  g_autoptr(KitRun) in_vain = NULL;
+
+  (void)conf_text;
+  g_assert_no_error(error);
+  fake_host_memory(fake, host_memory);
+  cagma_manager_start(manager);
+  fake_connect(fake);
+  available_kib = CAGMA_MIB(500);
+  g_timeout_add(1500, free_some, NULL);
+  prepare = run_long(f, "prepare", XEN, -1);
+  g_assert_cmpint(prepare->status, ==, 0);
+  g_assert_cmpstr(prepare->err, ==, "");
+  g_assert_cmpint(prepare->took_us, >=, G_USEC_PER_SEC);
+  /* 512 MiB, and 1 for a vCPU, 4 for the rest of its paging, 1 extra. */
+  KIT_WAIT(incoming(manager) == CAGMA_MIB(518));
+
+  /* Nobody has anything to give: it is tried nevertheless. */
+  available_kib = 0;
+  in_vain = run_long(f, "prepare", XEN, -1);
+  g_assert_cmpint(in_vain->status, ==, 0);
+  kit_assert_has(in_vain->err, "no room could be made for all of its memory");
 
   cagma_bus_close(bus);
   fake_backend(fake)->close(fake_backend(fake));
@@ -271,6 +343,8 @@ main(int argc, char **argv)
   g_test_add("/hook/stdin-never-ends", Fixture, NULL, set_up, test_stdin_never_ends, tear_down);
   g_test_add("/hook/daemon-hangs", Fixture, NULL, set_up, test_daemon_hangs, tear_down);
   g_test_add("/hook/daemon-makes-room", Fixture, NULL, set_up, test_daemon_makes_room, tear_down);
+  g_test_add("/hook/start-waits-for-its-memory", Fixture, NULL, set_up, test_start_waits_for_its_memory,
+             tear_down);
   g_test_add("/hook/usage", Fixture, NULL, set_up, test_usage, tear_down);
   g_test_add("/hook/hostile-name", Fixture, NULL, set_up, test_hostile_name, tear_down);
   return g_test_run();

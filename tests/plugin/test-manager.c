@@ -73,12 +73,13 @@ fixture_new(const char *budget, gboolean dry_run)
   kit_log_clear();
   memory_is_read = TRUE;
   f->fake = fake_new();
+  fake_host_memory(f->fake, read_memory);
   f->dir = kit_tmpdir();
   targets_dir = g_build_filename(f->dir, "targets", NULL);
   f->targets = cagma_targets_open(targets_dir, &error);
   g_assert_no_error(error);
   f->conf = conf_of(budget, "");
-  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, read_memory, dry_run);
+  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, dry_run);
   return f;
 }
 
@@ -100,7 +101,7 @@ die(Fixture *f)
 static void
 start_another(Fixture *f)
 {
-  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, read_memory, FALSE);
+  f->manager = cagma_manager_new(fake_backend(f->fake), f->targets, f->conf, FALSE);
   start(f);
 }
 
@@ -1067,6 +1068,68 @@ test_configure_takes_effect(void)
   fixture_free(f);
 }
 
+static gboolean
+is_explained_with(Fixture *f, const char *name, const char *fragment)
+{
+  g_autofree char *text = cagma_manager_explain(f->manager, name);
+
+  return strstr(text, fragment) != NULL;
+}
+
+static void
+cry(Fixture *f, FakeGuest *guest)
+{
+  const CagmaSample sample = {
+    .source = CAGMA_SAMPLE_CHANNEL,
+    .has = CAGMA_HAS_USABLE,
+    .usable_kib = CAGMA_MIB(4),
+  };
+
+  fake_speak(f->fake, guest, &sample, TRUE);
+}
+
+/* The host's and a domain's; and nobody is to forget it. */
+static void
+test_rules_can_be_left_out(void)
+{
+  Fixture *f = fixture_new("4GiB", FALSE);
+  FakeGuest *hungry, *idle;
+  g_autoptr(GVariant) whole = NULL;
+  g_autoptr(GVariant) host = NULL;
+  const char *without;
+  CagmaConf *other;
+
+  two_guests(f, &hungry, &idle);
+  whole = g_variant_ref_sink(cagma_manager_host_info(f->manager));
+  g_assert_false(g_variant_lookup(whole, "without", "&s", &without));
+  other = conf_of("4GiB", "pool=64MiB\n");
+  cagma_manager_configure(f->manager, other);
+  cagma_conf_free(f->conf);
+  f->conf = other;
+  KIT_WAIT(is_explained_with(f, "idle", "kept for emergencies"));
+
+  other = conf_of("4GiB", "pool=64MiB\nwithout=emergency,pool\n");
+  cagma_manager_configure(f->manager, other);
+  cagma_conf_free(f->conf);
+  f->conf = other;
+  KIT_WAIT(!is_explained_with(f, "idle", "kept for emergencies"));
+  host = g_variant_ref_sink(cagma_manager_host_info(f->manager));
+  g_assert_true(g_variant_lookup(host, "without", "&s", &without));
+  g_assert_cmpstr(without, ==, "emergency, pool");
+  hungry->channel = TRUE;
+  fake_tell(f->fake, hungry, CAGMA_EVENT_CHANGED);
+  KIT_WAIT(hungry->listened);
+  cry(f, hungry);
+  g_assert_false(says(f, hungry, "state", "emergency"));
+
+  other = conf_of("4GiB", "");
+  cagma_manager_configure(f->manager, other);
+  cagma_conf_free(f->conf);
+  f->conf = other;
+  KIT_WAIT((cry(f, hungry), says(f, hungry, "state", "emergency")));
+  fixture_free(f);
+}
+
 static void
 test_infos(void)
 {
@@ -1222,6 +1285,7 @@ main(int argc, char **argv)
   g_test_add_func("/manager/stuck-balloon-is-withdrawn", test_stuck_balloon_is_withdrawn);
   g_test_add_func("/manager/auto-budget", test_auto_budget);
   g_test_add_func("/manager/configure-takes-effect", test_configure_takes_effect);
+  g_test_add_func("/manager/rules-can-be-left-out", test_rules_can_be_left_out);
   g_test_add_func("/manager/infos", test_infos);
   g_test_add_func("/manager/status-is-never-written-undecided", test_status_is_never_written_undecided);
   g_test_add_func("/manager/hostile-name", test_hostile_name);

@@ -576,15 +576,6 @@ report(const Bench *bench)
   g_print("without-call %u\n", bench->n_missed);
 }
 
-static gboolean
-no_host_memory(CagmaHostMemory *memory, GError **error)
-{
-  (void)memory;
-  (void)error;
-  g_error("the budget is fixed");
-  return FALSE;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -618,7 +609,7 @@ main(int argc, char **argv)
   bench.asked = g_async_queue_new();
   populate(&bench);
   bench.pool = cagma_pool_new(URI, work, done, &bench);
-  bench.manager = cagma_manager_new(&bench.backend, targets, conf, no_host_memory, FALSE);
+  bench.manager = cagma_manager_new(&bench.backend, targets, conf, FALSE);
   bench.loop = g_main_loop_new(NULL, FALSE);
   cagma_manager_start(bench.manager);
   g_thread_unref(g_thread_new("questions", answer_questions, &bench));
