@@ -294,7 +294,7 @@ static const char post_mortem_script[] =
     "ctl() { timeout 5 \"$CAGMACTL\" --run-dir \"$1/cagma\" \"$2\" $3; }\n"
     "{\n"
     "echo '==== cagmactl status'; ctl \"$1\" status\n"
-    "for guest in $(ls run/qemu/*.pid 2>/dev/null | sed 's|.*/\\(.*\\).pid|\\1|;/^driver$/d'); do\n"
+    "for guest in $(timeout 5 virsh -q -c $(\"$CAGMA_LAB\" uri \"$1\") list --name | grep -vx Domain-0); do\n"
     "  echo \"==== explain $guest\"; ctl \"$1\" explain \"$guest\"\n"
     "done\n"
     "echo '==== calls'; grep -h virDomainSetMemory log/libvirtd.log | tail -n 40\n"
@@ -305,9 +305,9 @@ static const char post_mortem_script[] =
     "} | sed 's/^/# /'\n";
 
 static void
-install_hook(const char *dir)
+install_hook(const char *dir, const char *driver)
 {
-  g_autofree char *hooks = g_build_filename(dir, "etc", "hooks", "qemu.d", NULL);
+  g_autofree char *hooks = g_build_filename(dir, "etc", "hooks", driver, NULL);
   g_autofree char *path = g_build_filename(hooks, "cagma", NULL);
   g_autofree char *text =
       g_strdup_printf(hook_wrapper, dir, dir, bed_program("CAGMA_HOOK"), dir, dir, dir, dir);
@@ -345,7 +345,8 @@ bed_main(int argc, char **argv, BedTest start, void (*add)(Bed *bed))
   bed_program("CAGMACTL");
   bed_program("CAGMA_GUEST_AGENT");
   g_assert_nonnull(g_mkdtemp(dir));
-  install_hook(dir);
+  install_hook(dir, "qemu.d");
+  install_hook(dir, "libxl.d");
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGHUP, &action, NULL);

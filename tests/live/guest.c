@@ -54,6 +54,18 @@ terms_now(Guest *guest)
   return &g_array_index(guest->terms, Terms, guest->terms->len - 1);
 }
 
+TermsKind
+guest_terms(Guest *guest)
+{
+  return terms_now(guest)->kind;
+}
+
+uint64_t
+guest_guarantee_kib(Guest *guest)
+{
+  return terms_now(guest)->guarantee_kib;
+}
+
 char *
 guest_xml(Bed *bed, const char *name, guint current_mib, guint memory_mib, guint guarantee_mib,
           const char *options)

@@ -88,4 +88,8 @@ void guest_signal(Guest *guest, int signal_number);
 /* Its status metadata; NULL: there is none. */
 char *guest_status_metadata(Guest *guest);
 
+/* What holds now. */
+TermsKind guest_terms(Guest *guest);
+uint64_t guest_guarantee_kib(Guest *guest);
+
 virDomainPtr guest_domain(Guest *guest);

@@ -184,18 +184,29 @@ has_reported_by(Guest *guest, int64_t at_us)
          after.last_update_s && (int64_t)(after.last_update_s + 1) * G_USEC_PER_SEC > guest->rebooted_us;
 }
 
+/* The least the hypervisor allowed it around a time; 0: it enforces nothing. */
+static uint64_t
+cap_at(Guest *guest, int64_t at_us)
+{
+  Sighting before, after;
+
+  if (!watch_before(guest->watch, at_us, &before))
+    return watch_after(guest->watch, at_us, &after) ? after.cap_kib : 0;
+  return watch_after(guest->watch, at_us, &after) ? MIN(before.cap_kib, after.cap_kib) : before.cap_kib;
+}
+
 /* What it must be taken to hold, at least, whatever cagmad thinks. */
 static uint64_t
 held_at(Guest *guest, int64_t at_us, int64_t grace_us)
 {
-  uint64_t least_kib, most_kib;
+  uint64_t least_kib, most_kib, cap_kib = cap_at(guest, at_us);
 
   if (at_us < guest->started_us || at_us >= guest->ended_us)
     return 0;
-  if (hold_at(guest, at_us, grace_us).in_full || !has_reported_by(guest, at_us))
+  if (!cap_kib && (hold_at(guest, at_us, grace_us).in_full || !has_reported_by(guest, at_us)))
     return guest->memory_kib;
   size_at(guest, at_us, &least_kib, &most_kib);
-  return MIN(MAX(least_kib, guest->asked_kib), guest->memory_kib);
+  return MIN(MAX(MAX(least_kib, cap_kib), guest->asked_kib), guest->memory_kib);
 }
 
 uint64_t
@@ -268,6 +279,10 @@ judge_sightings(Guest *guest)
         sighting.actual_kib < guest->actual_before_kib)
       g_error("Floor: %s shrank to %" PRIu64 " KiB, below its guarantee of %" PRIu64, guest->name,
               sighting.actual_kib, hold.guarantee_kib);
+    if (hold.may_be_set && sighting.cap_kib > MIN(hold.limit_kib, guest->memory_kib) &&
+        sighting.actual_kib > guest->actual_before_kib)
+      g_error("Limit: %s grew to %" PRIu64 " KiB, and may to %" PRIu64 ", above its limit of %" PRIu64,
+              guest->name, sighting.actual_kib, sighting.cap_kib, hold.limit_kib);
     guest->actual_before_kib = sighting.actual_kib;
   }
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cases.h"
 #include "daemon.h"
 #include "guest.h"
 #include "judge.h"
@@ -28,13 +29,8 @@ enum { A, B, MUX, STOCK, FLOODER, PLAIN, GUESTS };
 #define STATE_S 90
 #define BOOT_S 120
 
-/* From the first page seen swapped out. Here 0.1 s; and for a loaded machine. */
-#define EMERGENCY_US (3 * G_USEC_PER_SEC)
 /* From the start of the work, which fills its memory in a second or two. Here 1.5 s. */
 #define PROMPT_US (6 * G_USEC_PER_SEC)
-/* Other domains' figures are older than what counts as recent. */
-#define OLD_US (11 * G_USEC_PER_SEC)
-#define LONG_PERIOD_US (60 * G_USEC_PER_SEC)
 
 /* What the daemon may ever have held. It has 16 MiB at rest. */
 #define RESIDENT_MAX_KIB (48 * 1024)
@@ -144,50 +140,10 @@ test_pressure_that_is_no_shortage(Bed *bed)
   g_assert_cmpuint(judge_count(bed, NULL, since_us), ==, 0);
 }
 
-/* The emergency. */
-
-static gboolean
-is_past(gpointer data)
-{
-  const int64_t *at_us = data;
-
-  return g_get_real_time() >= *at_us;
-}
-
 static void
 test_emergency_does_not_wait_for_the_period(Bed *bed)
 {
-  Guest *starved = guest(bed, A), *donor = guest(bed, B);
-  uint64_t before_kib = guest_actual_kib(starved);
-  int64_t configured_us, old_us, began_us, swaps_us;
-  Call call;
-
-  daemon_configure(bed, 16, "pool=16MiB\nperiod=60s");
-  configured_us = g_get_real_time();
-  old_us = configured_us + OLD_US;
-  bed_await(GROWS_S, is_past, &old_us, "what the daemon knows of the donor is old");
-
-  began_us = g_get_real_time();
-  guest_work(starved, WORK_MIB);
-  guest_await_swapping(starved, 1);
-  swaps_us = g_get_real_time();
-  call = judge_await_call(bed, starved, FALSE, began_us, GROWS_S);
-  g_test_message("first growth by %d KiB, %.3f s after the first page was seen swapped out",
-                 (int)(call.kib - before_kib), (double)(call.at_us - swaps_us) / G_USEC_PER_SEC);
-  g_assert_cmpint(call.at_us - swaps_us, <=, EMERGENCY_US);
-  g_assert_cmpuint(call.kib, <=, before_kib + 16 * 1024);
-  call = judge_await_call(bed, donor, TRUE, began_us, GROWS_S);
-  g_test_message("the donor was asked %.3f s after", (double)(call.at_us - swaps_us) / G_USEC_PER_SEC);
-  g_assert_cmpint(call.at_us - swaps_us, <=, EMERGENCY_US);
-  /* From the donor too. What it would like beyond what it needs not to swap is the period's. */
-  guest_await_actual(starved, before_kib + 32 * 1024, MEMORY_MIB * 1024, GROWS_S);
-  g_test_message("fed after %.1f s", (double)(g_get_real_time() - swaps_us) / G_USEC_PER_SEC);
-  guest_await_calm(starved, CALM_S);
-  /* No period ended. */
-  g_assert_cmpint(g_get_real_time() - configured_us, <, LONG_PERIOD_US);
-  g_assert_cmpuint(daemon_log_count(bed, "its guest reports pressure: it has"), >=, 1);
-  guest_stop_work(starved);
-  daemon_configure(bed, 4, NULL);
+  case_emergency(bed, guest(bed, A), guest(bed, B), WORK_MIB);
 }
 
 /* Sources that come and go. */

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "cases.h"
 #include "daemon.h"
 #include "guest.h"
 #include "judge.h"
@@ -12,11 +13,9 @@ enum { X, Y, Z, LATE };
 #define GUARANTEE_MIB 96
 #define MEMORY_MIB 256
 #define WORK_MIB 110
+#define FED_MIB 200
 #define GROWS_S 60
-#define CALM_S 90
 #define STATE_S 90
-/* Some reports and periods. */
-#define QUIET_US (5 * G_USEC_PER_SEC)
 /* From the first page swapped out to the call that gives memory: a report, a period and the
  * donors' balloons, which takes a second or two; and as much again for a loaded machine. */
 #define PROMPT_US (6 * G_USEC_PER_SEC)
@@ -25,15 +24,6 @@ static Guest *
 guest(Bed *bed, guint index)
 {
   return bed->guests->pdata[index];
-}
-
-static void
-await_steady(Bed *bed)
-{
-  for (guint i = X; i <= Z; i++)
-    daemon_await_state(bed, guest(bed, i)->name, "steady", NULL, STATE_S);
-  for (guint i = X; i <= Z; i++)
-    guest_await_rest(guest(bed, i), STATE_S);
 }
 
 static void
@@ -54,41 +44,11 @@ start(Bed *bed)
 }
 
 static void
-await_fed(Guest *starved)
-{
-  guest_await_actual(starved, 200 * 1024, MEMORY_MIB * 1024, GROWS_S);
-  guest_await_calm(starved, CALM_S);
-  guest_stop_work(starved);
-}
-
-static void
-forget_targets(Bed *bed)
-{
-  g_autofree char *targets = g_build_filename(bed->run_dir, "targets", NULL);
-
-  g_assert_cmpint(bed_run((const char *[]){ "rm", "-r", targets, NULL }, NULL, NULL, NULL), ==, 0);
-}
-
-/* Kills the daemon at the first call that shrinks (or grows) somebody for the starved. What
- * happens while there is no daemon, and after, is for the judge. */
-static void
 kill_in_mid_move(Bed *bed, Guest *starved, gboolean shrinks, gboolean forgets)
 {
-  int64_t began_us = g_get_real_time(), killed_us;
+  const MidMove move = { WORK_MIB, FED_MIB, shrinks, forgets };
 
-  guest_work(starved, WORK_MIB);
-  judge_await_call(bed, shrinks ? NULL : starved, shrinks, began_us, GROWS_S);
-  daemon_kill(bed);
-  killed_us = g_get_real_time();
-  for (guint i = X; i <= Z; i++) {
-    guest_await_rest(guest(bed, i), GROWS_S);
-    g_assert_cmpuint(guest_actual_kib(guest(bed, i)), >=, GUARANTEE_MIB * 1024);
-  }
-  g_assert_cmpuint(judge_count(bed, NULL, killed_us), ==, 0);
-  if (forgets)
-    forget_targets(bed);
-  daemon_start(bed, NULL);
-  await_fed(starved);
+  case_killed_in_mid_move(bed, starved, &move);
 }
 
 static void
@@ -109,50 +69,10 @@ test_killed_and_its_memory_lost(Bed *bed)
   kill_in_mid_move(bed, guest(bed, Z), TRUE, TRUE);
 }
 
-static gboolean
-is_quiet(gpointer data)
-{
-  return judge_count(data, NULL, g_get_real_time() - QUIET_US) == 0;
-}
-
-static void
-test_killed_at_rest_moves_nothing(Bed *bed)
-{
-  int64_t since_us;
-
-  await_steady(bed);
-  /* Reports of what the last test did are all in. */
-  bed_await(STATE_S, is_quiet, bed, "nothing is moved any more");
-  daemon_kill(bed);
-  since_us = g_get_real_time();
-  daemon_start(bed, NULL);
-  for (guint i = X; i <= Z; i++)
-    daemon_await_state(bed, guest(bed, i)->name, "steady", "available", STATE_S);
-  /* Long enough for whatever it might want. */
-  for (guint i = X; i <= Z; i++)
-    guest_await_rest(guest(bed, i), GROWS_S);
-  g_assert_cmpuint(judge_count(bed, NULL, since_us), ==, 0);
-}
-
-static gboolean
-is_connected(gpointer data)
-{
-  return daemon_is_connected(data);
-}
-
 static void
 test_libvirtd_restarts(Bed *bed)
 {
-  Guest *starved = guest(bed, X);
-  guint before = daemon_log_count(bed, "connected to");
-
-  await_steady(bed);
-  guest_work(starved, WORK_MIB);
-  bed_restart_libvirtd(bed);
-  daemon_await_log(bed, "connected to", before, STATE_S);
-  bed_await(STATE_S, is_connected, bed, "cagmad is connected again");
-  guest_await_agent(starved);
-  await_fed(starved);
+  case_libvirtd_restarts(bed, guest(bed, X), WORK_MIB, FED_MIB);
 }
 
 static void
@@ -162,7 +82,7 @@ test_stopped_qemu_delays_nobody(Bed *bed)
   int64_t since_us;
   Call call;
 
-  await_steady(bed);
+  case_await_steady(bed);
   guest_agree(stopped, TERMS_HELD);
   guest_signal(stopped, SIGSTOP);
   since_us = g_get_real_time();
@@ -171,7 +91,7 @@ test_stopped_qemu_delays_nobody(Bed *bed)
   guest_await_swapping(starved, 4);
   call = judge_await_call(bed, starved, FALSE, since_us, GROWS_S);
   g_assert_cmpint(call.at_us - since_us, <=, PROMPT_US);
-  await_fed(starved);
+  case_await_fed(starved, FED_MIB);
   daemon_await_state(bed, stopped->name, "stuck", "does not answer", STATE_S);
   guest_signal(stopped, SIGCONT);
   guest_agree(stopped, TERMS_BALANCED);
@@ -185,7 +105,7 @@ test_guest_reboots(Bed *bed)
   virDomainPtr domain = guest_domain(rebooted);
   uint64_t actual_kib;
 
-  await_steady(bed);
+  case_await_steady(bed);
   actual_kib = guest_actual_kib(rebooted);
   rebooted->rebooted_us = g_get_real_time();
   g_assert_cmpint(virDomainReset(domain, 0), ==, 0);
@@ -229,7 +149,7 @@ test_guest_that_starts_is_adopted(Bed *bed)
   charged.guest = late;
   bed_await(STATE_S, is_charged, &charged, "late is charged no more than it has");
   guest_work(late, WORK_MIB);
-  await_fed(late);
+  case_await_fed(late, FED_MIB);
   guest_destroy(late);
 }
 
@@ -239,7 +159,7 @@ add(Bed *bed)
   bed_add(bed, "/live/loss/killed-while-it-shrinks", test_killed_while_it_shrinks);
   bed_add(bed, "/live/loss/killed-while-it-grows", test_killed_while_it_grows);
   bed_add(bed, "/live/loss/killed-and-its-memory-lost", test_killed_and_its_memory_lost);
-  bed_add(bed, "/live/loss/killed-at-rest-moves-nothing", test_killed_at_rest_moves_nothing);
+  bed_add(bed, "/live/loss/killed-at-rest-moves-nothing", case_killed_at_rest);
   bed_add(bed, "/live/loss/libvirtd-restarts", test_libvirtd_restarts);
   bed_add(bed, "/live/loss/stopped-qemu-delays-nobody", test_stopped_qemu_delays_nobody);
   bed_add(bed, "/live/loss/guest-reboots", test_guest_reboots);

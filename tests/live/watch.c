@@ -2,14 +2,12 @@
 #include "watch.h"
 
 #include <inttypes.h>
-#include <libvirt/libvirt.h>
 #include <stdio.h>
 
 #define INTERVAL_US (100 * 1000)
 
 struct Watch {
-  char *uri;
-  char *uuid;
+  Look *look;
   char *name;
   int timeline_fd;
   GThread *thread;
@@ -19,38 +17,6 @@ struct Watch {
   GArray *sightings;
   int64_t calm_since_us;
 };
-
-static gboolean
-look(virDomainPtr domain, Sighting *sighting)
-{
-  virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
-  int n;
-
-  sighting->asked_us = g_get_real_time();
-  n = virDomainMemoryStats(domain, stats, G_N_ELEMENTS(stats), 0);
-  sighting->told_us = g_get_real_time();
-  for (int i = 0; i < n; i++)
-    switch (stats[i].tag) {
-    case VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON:
-      sighting->actual_kib = stats[i].val;
-      break;
-    case VIR_DOMAIN_MEMORY_STAT_USABLE:
-      sighting->usable_kib = stats[i].val;
-      break;
-    case VIR_DOMAIN_MEMORY_STAT_SWAP_IN:
-      sighting->swap_in_kib = stats[i].val;
-      break;
-    case VIR_DOMAIN_MEMORY_STAT_SWAP_OUT:
-      sighting->swap_out_kib = stats[i].val;
-      break;
-    case VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE:
-      sighting->last_update_s = stats[i].val;
-      break;
-    default:
-      break;
-    }
-  return n > 0;
-}
 
 static void
 note_in_timeline(Watch *watch, const Sighting *sighting)
@@ -80,13 +46,10 @@ keep(Watch *watch, const Sighting *sighting)
   g_array_append_val(watch->sightings, *sighting);
 }
 
-/* What is out of reach (libvirtd restarts, the guest doesn't run) is looked for anew. */
 static gpointer
 watch_run(gpointer data)
 {
   Watch *watch = data;
-  virConnectPtr conn = NULL;
-  virDomainPtr domain = NULL;
 
   g_mutex_lock(&watch->mutex);
   while (!watch->ends) {
@@ -94,15 +57,7 @@ watch_run(gpointer data)
     gboolean seen;
 
     g_mutex_unlock(&watch->mutex);
-    if (!conn)
-      conn = virConnectOpen(watch->uri);
-    if (conn && !domain)
-      domain = virDomainLookupByUUIDString(conn, watch->uuid);
-    seen = domain && look(domain, &sighting);
-    if (!seen) {
-      g_clear_pointer(&domain, virDomainFree);
-      g_clear_pointer(&conn, virConnectClose);
-    }
+    seen = look_at(watch->look, &sighting);
     g_mutex_lock(&watch->mutex);
     if (seen)
       keep(watch, &sighting);
@@ -110,8 +65,6 @@ watch_run(gpointer data)
       g_cond_wait_until(&watch->wake, &watch->mutex, g_get_monotonic_time() + INTERVAL_US);
   }
   g_mutex_unlock(&watch->mutex);
-  g_clear_pointer(&domain, virDomainFree);
-  g_clear_pointer(&conn, virConnectClose);
   return NULL;
 }
 
@@ -120,8 +73,7 @@ watch_new(const char *uri, const char *uuid, const char *name, int timeline_fd)
 {
   Watch *watch = g_new0(Watch, 1);
 
-  watch->uri = g_strdup(uri);
-  watch->uuid = g_strdup(uuid);
+  watch->look = look_new(uri, uuid);
   watch->name = g_strdup(name);
   watch->timeline_fd = timeline_fd;
   watch->sightings = g_array_new(FALSE, FALSE, sizeof(Sighting));
@@ -142,8 +94,7 @@ watch_free(Watch *watch)
   g_cond_clear(&watch->wake);
   g_mutex_clear(&watch->mutex);
   g_array_unref(watch->sightings);
-  g_free(watch->uri);
-  g_free(watch->uuid);
+  look_free(watch->look);
   g_free(watch->name);
   g_free(watch);
 }

@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
-#include <stdint.h>
+#include "look.h"
 
 /* Looks at one guest ten times a second, on a thread and a connection of its own,
  * so that a QEMU that hangs keeps nobody else waiting. What it saw is kept for the
  * judge (judge.h); changes are written to a timeline, for people. Survives restarts
  * of libvirtd and of the guest. */
-
-typedef struct {
-  int64_t asked_us; /* real time, as in libvirtd's log; the answer is true of a moment … */
-  int64_t told_us;  /* … between these two */
-  uint64_t actual_kib;
-  uint64_t usable_kib;
-  uint64_t swap_in_kib;
-  uint64_t swap_out_kib;
-  uint64_t last_update_s; /* 0: the guest has not reported */
-} Sighting;
 
 typedef struct Watch Watch;
 

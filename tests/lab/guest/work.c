@@ -37,6 +37,12 @@ enum {
   LINE_BYTES = 96, /* four numbers of 20 digits, padded with blanks */
 };
 
+/* How much of a page can't be compressed: all of it, unless swap is zram, to which such pages
+ * could be moved, but would free nothing. */
+#ifndef RANDOM_BYTES
+#define RANDOM_BYTES PAGE_BYTES
+#endif
+
 static const uint64_t NS_PER_S = 1000000000;
 static const uint64_t NS_PER_MS = 1000000;
 
@@ -132,7 +138,7 @@ next_random(uint64_t *state)
 static void
 fill_page(uint64_t *page, uint64_t *random)
 {
-  for (size_t i = 0; i < PAGE_BYTES / sizeof *page; i++)
+  for (size_t i = 0; i < RANDOM_BYTES / sizeof *page; i++)
     page[i] = next_random(random);
 }
 

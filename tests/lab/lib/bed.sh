@@ -27,7 +27,7 @@ bed_directory() {
 bed_uri() {
     local dir
     dir=$(bed_directory "$@")
-    echo "qemu+unix:///system?socket=$dir/run/libvirt-sock"
+    echo "$LAB_DRIVER+unix:///system?socket=$dir/run/libvirt-sock"
 }
 
 bed_up() {

@@ -46,9 +46,9 @@ image_is_current() {
 image_stamp() {
     local addition
     {
-        cat "$HERE"/guest/* "$HERE/lib/image.sh"
+        cat "$HERE"/guest/* "$HERE"/lib/{image,pieces}.sh
         kernel_version
-        package_archives
+        package_archives "${GUEST_PACKAGES[@]}"
         for addition; do
             echo "${addition#*:/}"
             cat "${addition%%:/*}"
@@ -63,11 +63,6 @@ kernel_version() {
     echo "${newest#vmlinuz-}"
 }
 
-# The archives' file names, which contain the versions; needs no network.
-package_archives() {
-    apt-get -qq --print-uris download "${GUEST_PACKAGES[@]}" | cut -d' ' -f2
-}
-
 # Builds aside and moves into place, so that a failure leaves what was there.
 image_build() (
     local cache=$1 stamp=$2
@@ -79,12 +74,12 @@ image_build() (
     trap "rm -rf '$build'" EXIT
     local root=$build/root sysroot=$build/sysroot
 
-    unpack_packages "$cache/debs" "$sysroot"
+    unpack_packages "$cache/debs" "$sysroot" "${GUEST_PACKAGES[@]}"
     populate_base "$sysroot" "$root"
-    populate_modules "$root"
+    populate_modules "$root" / "$(kernel_version)" "${GUEST_MODULES[@]}"
     local addition
     for addition; do
-        add_file "$sysroot" "${addition%%:/*}" "$root/${addition#*:/}"
+        add_file "$sysroot" "${addition%%:/*}" "$root" "/${addition#*:/}"
     done
     pack_initramfs "$root" "$build/initramfs.cpio"
     cp "/boot/vmlinuz-$(kernel_version)" "$build/vmlinuz"
@@ -93,20 +88,6 @@ image_build() (
     mv "$build/vmlinuz" "$build/initramfs.cpio" "$cache/"
     echo "$stamp" >"$cache/stamp"
 )
-
-unpack_packages() {
-    local debs=$1 sysroot=$2 archive missing=()
-    mkdir -p "$debs" "$sysroot"
-    for archive in $(package_archives); do
-        [[ -s $debs/$archive ]] || missing+=("${archive%%_*}")
-    done
-    if ((${#missing[@]})); then
-        (cd "$debs" && apt-get -qq -o APT::Sandbox::User=root download "${missing[@]}")
-    fi
-    for archive in $(package_archives); do
-        dpkg-deb -x "$debs/$archive" "$sysroot"
-    done
-}
 
 populate_base() {
     local sysroot=$1 root=$2 applet program
@@ -124,44 +105,5 @@ populate_base() {
     for program in work flood; do
         gcc -std=c11 -O2 -Wall -Wextra -Wpedantic -static -s -o "$root/bin/$program" "$HERE/guest/$program.c"
     done
-    add_file "$sysroot" "$sysroot/usr/sbin/qemu-ga" "$root/usr/sbin/qemu-ga"
-}
-
-# Copies a file, and the shared libraries if it is a program linked to any. The
-# guest's own packages come first, so that the guest has one version of each.
-add_file() {
-    local sysroot=$1 file=$2 target=$3 library
-    install -D -m "$(stat -c %a "$file")" "$file" "$target"
-    for library in $(needed_libraries "$sysroot" "$file"); do
-        case $library in
-            /lib64/*) cp -L "$library" "${root:?}/lib64/" ;;
-            *) cp -L "$library" "${root:?}/lib/x86_64-linux-gnu/" ;;
-        esac
-    done
-}
-
-needed_libraries() {
-    local path=$1/usr/lib/x86_64-linux-gnu:$1/lib/x86_64-linux-gnu listing
-    listing=$(LD_LIBRARY_PATH=$path ldd "$2" 2>/dev/null) || return 0 # static, or no program
-    ! grep 'not found' <<<"$listing" >&2 || die "$2: libraries are missing"
-    awk '$2 == "=>" { print $3 } $1 ~ /^\/lib64/ { print $1 }' <<<"$listing"
-}
-
-# Modules in the order in which init has to insert them.
-populate_modules() {
-    local root=$1 module version
-    version=$(kernel_version)
-    for module in "${GUEST_MODULES[@]}"; do
-        modprobe -S "$version" --show-depends "$module"
-    done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
-        while read -r module; do
-            cp "$module" "$root/lib/modules/"
-            echo "/lib/modules/${module##*/}"
-        done >"$root/lib/modules/order"
-    [[ $(wc -l <"$root/lib/modules/order") -ge ${#GUEST_MODULES[@]} ]] ||
-        die "kernel modules for $version are missing: ${GUEST_MODULES[*]}"
-}
-
-pack_initramfs() {
-    (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0) >"$2"
+    add_file "$sysroot" "$sysroot/usr/sbin/qemu-ga" "$root" /usr/sbin/qemu-ga
 }

@@ -9,6 +9,8 @@ PACKAGES_BUILD="meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev libgli
 PACKAGES_LAB="libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils
     linux-image-cloud-amd64 busybox-static cpio kmod gcc libc6-dev iproute2 procps psmisc util-linux"
 # shellcheck disable=SC2034
+PACKAGES_XEN="libxen-dev libvirt-daemon-driver-xen e2fsprogs"
+# shellcheck disable=SC2034
 PACKAGES_TESTS="libxml2-utils python3 clang libclang-rt-14-dev clang-format clang-tidy cppcheck valgrind xsltproc
     python3-docutils python3-jsonschema shellcheck qemu-guest-agent"
 
