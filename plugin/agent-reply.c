@@ -7,7 +7,7 @@
 #include "policy/units.h"
 #include "xml/error.h"
 
-G_DEFINE_QUARK(cagma - agent - message - error - quark, cagma_agent_message_error)
+G_DEFINE_QUARK(cagma_agent_message_error_quark, cagma_agent_message_error)
 
 /* json-glib reads nested values by recursion, and takes comments and other things that
  * aren't JSON, in which brackets can hide: so what opens is counted, wherever it is. A

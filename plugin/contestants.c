@@ -5,7 +5,7 @@
 #include "policy/rules.h"
 #include "xml/error.h"
 
-G_DEFINE_QUARK(cagma - entrant - error - quark, cagma_entrant_error)
+G_DEFINE_QUARK(cagma_entrant_error_quark, cagma_entrant_error)
 
 /* From who does nothing to who knows all. */
 static const char *const usual[] = { "none",          "mom",   "proxmox",    "qubes", "squeezed",

@@ -35,10 +35,9 @@ typedef struct {
   gint drivers[DOMID_FIRST_RESERVED]; /* atomic: DriverState by number */
 } Xen;
 
-static G_DEFINE_QUARK(cagma - xen - error, cagma_xen_error)
-
-    static void log_message(xentoollog_logger *logger, xentoollog_level level, int error, const char *context,
-                            const char *format, va_list arguments)
+static void
+log_message(xentoollog_logger *logger, xentoollog_level level, int error, const char *context,
+            const char *format, va_list arguments)
 {
   g_autofree char *text = g_strdup_vprintf(format, arguments);
 
@@ -182,7 +181,7 @@ host_memory(CagmaHypervisor *hypervisor, CagmaHostMemory *memory, GError **error
     memory->available_kib = cagma_above(info.free_pages, info.outstanding_pages) * xen->page_kib;
     memory->merged_kib = 0;
   } else {
-    g_set_error(error, cagma_xen_error_quark(), result, "Xen doesn't tell its free memory (libxl error %d)",
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "Xen doesn't tell its free memory (libxl error %d)",
                 result);
   }
   libxl_physinfo_dispose(&info);
@@ -272,7 +271,7 @@ xen_new(GError **error)
   Xen *xen;
 
   if (result != 0) {
-    g_set_error(error, cagma_xen_error_quark(), result,
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
                 "libxenlight can't be used (error %d): is this dom0, and cagmad root?", result);
     return NULL;
   }
