@@ -84,13 +84,15 @@ cagma_report_is_due(const CagmaManaged *managed, int64_t now_us)
 }
 
 static const char *
-source_of(const CagmaDomain *policy)
+source_of(const CagmaManaged *managed)
 {
+  const CagmaDomain *policy = &managed->policy;
+
   if (!policy->has_figures)
     return "none";
   switch (policy->source) {
   case CAGMA_SAMPLE_CHANNEL:
-    return "cagma-channel";
+    return managed->xml && managed->xml->virt == CAGMA_VIRT_XEN ? "xenstore" : "cagma-channel";
   case CAGMA_SAMPLE_AGENT:
     return "guest-agent";
   default:
@@ -111,7 +113,7 @@ cagma_report_status(CagmaManaged *managed, const char *reason, int64_t now_us)
   };
 
   if (policy->managed) {
-    status.source = (char *)source_of(policy);
+    status.source = (char *)source_of(managed);
     status.target_kib = policy->target_kib;
     status.actual_kib = policy->actual_kib;
     status.guarantee_kib = policy->config.guarantee_kib;
@@ -171,7 +173,7 @@ cagma_report_info(const CagmaManaged *managed, const char *reason)
     add_kib(&info, "actual-kib", policy->actual_kib);
   if (policy->managed) {
     add_text(&info, "mode", cagma_mode_to_string(policy->config.mode));
-    add_text(&info, "source", source_of(policy));
+    add_text(&info, "source", source_of(managed));
     add_kib(&info, "guarantee-kib", policy->config.guarantee_kib);
     add_kib(&info, "limit-kib", policy->config.limit_kib);
     g_variant_builder_add(&info, "{sv}", "shares", g_variant_new_uint32(policy->config.shares));

@@ -205,7 +205,7 @@ test_heard_without_a_channel(Fixture *f, gconstpointer conf)
   f->one->no_stats_period = f->other->no_stats_period = TRUE;
   run(f);
   g_assert_true(f->one->listened && f->other->listened);
-  g_assert_true(says(f, f->one, "source", "cagma-channel"));
+  g_assert_true(says(f, f->one, "source", "xenstore"));
   let_rounds_pass(f->one, 5);
   /* Neither is asked what it can't answer. */
   g_assert_cmpuint(f->one->n_asked[CAGMA_REQUEST_AGENT], ==, 0);
