@@ -9,6 +9,13 @@
 #define STEP_US CAGMA_SECOND_US
 #define MARGIN_PERMILLE 20
 
+typedef struct {
+  double value; /* of a KiB */
+  double kib;
+  size_t guest;
+  gboolean whole; /* all or nothing */
+} Item;
+
 /* What all guests will touch: a figure for each part and second. */
 typedef struct {
   const CagmaScenario *scenario;
@@ -17,6 +24,10 @@ typedef struct {
   double *watermarks_kib;
   float *sizes_kib; /* [(guest × CAGMA_SIM_PARTS_MAX + part) × n_times + time] */
   float *sweeps_s;  /* 0: not touched */
+
+  /* Room for one moment of a plan. */
+  Item *items;
+  double *given_kib;
 } Future;
 
 /* What one plan does differently from another. */
@@ -26,13 +37,6 @@ typedef struct {
   gboolean still;           /* one size for all times */
   double *counts;           /* how much each guest does */
 } Way;
-
-typedef struct {
-  double value; /* of a KiB */
-  double kib;
-  size_t guest;
-  gboolean whole; /* all or nothing */
-} Item;
 
 /* Writes down what one guest will touch. */
 static void
@@ -68,6 +72,8 @@ future_new(const CagmaScenario *scenario)
   future->watermarks_kib = g_new0(double, n);
   future->sizes_kib = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
   future->sweeps_s = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
+  future->items = g_new(Item, n * CAGMA_SIM_PARTS_MAX + 1);
+  future->given_kib = g_new0(double, n + 1);
   for (size_t e = 0; e < scenario->n_guests; e++) {
     for (uint32_t k = 0; k < scenario->guests[e].count; k++)
       foresee_guest(future, future->n_guests++, &scenario->guests[e]);
@@ -82,6 +88,8 @@ future_free(Future *future)
   g_free(future->watermarks_kib);
   g_free(future->sizes_kib);
   g_free(future->sweeps_s);
+  g_free(future->items);
+  g_free(future->given_kib);
   g_free(future);
 }
 
@@ -164,8 +172,10 @@ spread(const Future *future, double *given_kib, size_t time, double left_kib)
 }
 
 static void
-plan_time(const Future *future, const Way *way, size_t time, Item *items, double *given_kib)
+plan_time(const Future *future, const Way *way, size_t time)
 {
+  Item *items = future->items;
+  double *given_kib = future->given_kib;
   const CagmaScenario *scenario = future->scenario;
   double left_kib = (double)(scenario->memory_kib - scenario->reserve_kib);
   size_t n_items = 0;
@@ -219,17 +229,15 @@ static CagmaSchedule *
 plan(const Future *future, const Way *way)
 {
   CagmaSchedule *schedule = g_new0(CagmaSchedule, 1);
-  g_autofree Item *items = g_new(Item, future->n_guests * CAGMA_SIM_PARTS_MAX + 1);
-  g_autofree double *given_kib = g_new0(double, future->n_guests + 1);
 
   schedule->interval_us = STEP_US;
   schedule->n_guests = future->n_guests;
   schedule->n_times = future->n_times;
   schedule->targets_kib = g_new0(uint64_t, future->n_guests * future->n_times);
   for (size_t t = 0; t < future->n_times; t++) {
-    plan_time(future, way, t, items, given_kib);
+    plan_time(future, way, t);
     for (size_t i = 0; i < future->n_guests; i++)
-      schedule->targets_kib[t * future->n_guests + i] = (uint64_t)given_kib[i];
+      schedule->targets_kib[t * future->n_guests + i] = (uint64_t)future->given_kib[i];
   }
   return schedule;
 }
@@ -327,12 +335,13 @@ CagmaSchedule *
 cagma_oracle_foresee(const CagmaScenario *scenario, unsigned ahead_s)
 {
   Future *future = future_new(scenario);
-  g_autofree double *counts = g_new(double, future->n_guests + 1);
+  double *counts = g_new(double, future->n_guests + 1);
   CagmaSchedule *schedule;
 
   for (size_t i = 0; i < future->n_guests; i++)
     counts[i] = 1;
   schedule = plan(future, &(Way){ .ahead_s = ahead_s, .margin_permille = MARGIN_PERMILLE, .counts = counts });
+  g_free(counts);
   future_free(future);
   return schedule;
 }
