@@ -275,9 +275,9 @@ run_apart(const char *dir, const char *script)
   return pid < 0 ? 127 : await_exit(pid);
 }
 
-/* The guests have our agent; the log tells of agent commands too. */
+/* The guests have our agent, and what a benchmark adds; the log tells of agent commands too. */
 static const char up_script[] = "\"$CAGMA_LAB\" image \"${CAGMA_LAB_CACHE:-/var/cache/cagma-lab}\""
-                                " --add \"$CAGMA_GUEST_AGENT:/usr/sbin/cagma-guest-agent\" &&"
+                                " --add \"$CAGMA_GUEST_AGENT:/usr/sbin/cagma-guest-agent\" $CAGMA_LAB_ADD &&"
                                 " \"$CAGMA_LAB\" up \"$1\" --log-filters '1:libvirt.domain 1:libvirt-qemu'"
                                 " 2>&1 | sed 's/^/# /' >&2 &&"
                                 " \"$CAGMA_LAB\" pid \"$1\" >/dev/null";

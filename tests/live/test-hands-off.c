@@ -128,7 +128,7 @@ test_left_alone_with_the_reason(Bed *bed)
   set_stats_period(guest(bed, STALE), 0);
   guest_agree(guest(bed, STALE), TERMS_HELD);
 
-  daemon_await_state(bed, "no-driver", "blind", "no balloon driver", STATE_S);
+  daemon_await_state(bed, "no-driver", "blind", "without a balloon driver", STATE_S);
   daemon_await_state(bed, "no-device", "held", "has no balloon device", STATE_S);
   daemon_await_state(bed, "paused", "held", "is paused", STATE_S);
   daemon_await_state(bed, "stale", "blind", "last reported", STATE_S);
@@ -146,7 +146,7 @@ tells_reason(gpointer data)
     const char *name;
     const char *reason;
   } reasons[] = {
-    { "no-driver", "no balloon driver" },
+    { "no-driver", "without a balloon driver" },
     { "no-device", "has no balloon device" },
     { "paused", "is paused" },
     { "stale", "last reported" },

@@ -129,8 +129,9 @@ is_charged(gpointer data)
 {
   Charged *charged = data;
 
+  /* It may have been given some of what nobody needs by now. */
   return daemon_number(charged->bed, charged->guest->name, "charge-kib") <=
-         (gint64)charged->guest->current_kib;
+         (gint64)guest_actual_kib(charged->guest);
 }
 
 static void
