@@ -31,7 +31,9 @@ cagma_agent_open(CagmaAgent *agent, const CagmaOptions *options, const CagmaLog 
     return fail(log, "epoll");
   if (!cagma_system_open(&guest->system, options->proc))
     return fail(log, options->proc);
-  cagma_processes_init(&guest->processes, &guest->system);
+  cagma_scanner_init(&guest->scanner, &guest->system);
+  if (!cagma_scanner_start(&guest->scanner))
+    cagma_log(log, "no thread to look at processes: %s", strerror(errno)); /* we do it ourselves then */
   cagma_trigger_init(&guest->trigger, &guest->system, guest->epoll_fd, CAGMA_TAG_TRIGGER);
   return agent->way->open(&agent->ways, options, guest);
 }
@@ -39,7 +41,7 @@ cagma_agent_open(CagmaAgent *agent, const CagmaOptions *options, const CagmaLog 
 void
 cagma_agent_rehearse(CagmaAgent *agent)
 {
-  cagma_processes_scan(&agent->guest.processes, CAGMA_SCAN_BUDGET, true);
+  cagma_scanner_go_on(&agent->guest.scanner, true, CAGMA_SCAN_WAIT_MS);
   agent->way->rehearse(&agent->ways);
 }
 

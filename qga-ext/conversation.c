@@ -62,7 +62,7 @@ open_conversation(void *way, const CagmaOptions *options, CagmaGuest *guest)
   conversation->dispatch = (CagmaDispatch){
     .version = CAGMA_VERSION,
     .system = &guest->system,
-    .processes = &guest->processes,
+    .scanner = &guest->scanner,
     .read_back = cagma_read_back_can() ? &cagma_read_back_calls : NULL,
   };
   if (options->multiplex != NULL) {
@@ -91,7 +91,7 @@ put_event(CagmaConversation *conversation)
   CagmaText text = cagma_text_init(bytes, sizeof(bytes));
   CagmaMemoryStats stats;
 
-  if (!cagma_read_memory_stats(&conversation->guest->system, &conversation->guest->processes, &stats))
+  if (!cagma_read_memory_stats(&conversation->guest->system, &conversation->guest->scanner, &stats))
     return false;
   cagma_write_event(&text, cagma_clock_real_us(), &stats);
   if (text.overflow)
@@ -161,7 +161,7 @@ send_event(CagmaConversation *conversation)
     return;
   flush_output(conversation);
   cagma_log_verbose(conversation->log, "event: memory pressure");
-  cagma_processes_scan(&conversation->guest->processes, CAGMA_SCAN_BUDGET, true);
+  cagma_scanner_go_on(&conversation->guest->scanner, true, 0);
 }
 
 static void

@@ -55,14 +55,14 @@ cagma_swap_in_use(const CagmaMeminfo *meminfo)
 }
 
 bool
-cagma_read_memory_stats(const CagmaSystem *system, const CagmaProcesses *processes, CagmaMemoryStats *stats)
+cagma_read_memory_stats(const CagmaSystem *system, CagmaScanner *scanner, CagmaMemoryStats *stats)
 {
   if (!cagma_system_meminfo(system, &stats->meminfo))
     return false;
   stats->has_vmstat = cagma_system_vmstat(system, &stats->vmstat);
   stats->page_bytes = system->page_bytes;
   stats->vcpus = cagma_system_vcpus(system);
-  stats->processes = *cagma_processes_result(processes, &stats->processes_whole, &stats->processes_age_us);
+  stats->processes = *cagma_scanner_result(scanner, &stats->processes_whole, &stats->processes_age_us);
   return true;
 }
 
@@ -74,8 +74,8 @@ run_memory_stats(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText
 
   (void)request;
   if (cagma_system_meminfo(dispatch->system, &meminfo))
-    cagma_processes_scan(dispatch->processes, CAGMA_SCAN_BUDGET, cagma_swap_in_use(&meminfo));
-  if (!cagma_read_memory_stats(dispatch->system, dispatch->processes, &stats)) {
+    cagma_scanner_go_on(dispatch->scanner, cagma_swap_in_use(&meminfo), CAGMA_SCAN_WAIT_MS);
+  if (!cagma_read_memory_stats(dispatch->system, dispatch->scanner, &stats)) {
     cagma_text_string(problem, "the memory figures can't be read");
     return false;
   }

@@ -4,6 +4,7 @@
 #include "qga-ext/protocol.h"
 #include "qga-ext/reader.h"
 #include "qga-ext/request.h"
+#include "qga-ext/scanner.h"
 #include "qga-ext/system.h"
 
 /* From a request to its reply: one line, always. */
@@ -11,7 +12,7 @@
 typedef struct {
   const char *version; /* for guest-info */
   const CagmaSystem *system;
-  CagmaProcesses *processes;
+  CagmaScanner *scanner;
 
   /* The trigger, for guest-get-pressure to show and guest-set-pressure-trigger to set. */
   CagmaTriggerSpec trigger;
@@ -26,11 +27,6 @@ typedef struct {
   const CagmaReadBackCalls *read_back;
   CagmaReader *reader; /* NULL until it is first asked to */
 } CagmaDispatch;
-
-/* How far the processes are looked through for one reply: on a machine of today some
- * 500 to 1000 of them, for a hundredth of the time that is between two polls of the host
- * at most. */
-#define CAGMA_SCAN_BUDGET ((CagmaProcessBudget){ .processes = 1024, .us = 10000 })
 
 /* What answers a request, where there is a stock agent beside us. */
 typedef enum {
@@ -52,8 +48,8 @@ void cagma_dispatch_error(const CagmaRequest *request, const char *description, 
 
 /* The figures of guest-get-memory-stats; FALSE where the kernel doesn't tell them. Looks
  * through no processes. */
-bool cagma_read_memory_stats(const CagmaSystem *system, const CagmaProcesses *processes,
-                             CagmaMemoryStats *stats) __attribute__((warn_unused_result));
+bool cagma_read_memory_stats(const CagmaSystem *system, CagmaScanner *scanner, CagmaMemoryStats *stats)
+    __attribute__((warn_unused_result));
 
 /* FALSE: no process can have anything swapped out. */
 bool cagma_swap_in_use(const CagmaMeminfo *meminfo);

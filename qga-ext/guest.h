@@ -2,7 +2,7 @@
 #pragma once
 
 #include "qga-ext/log.h"
-#include "qga-ext/processes.h"
+#include "qga-ext/scanner.h"
 #include "qga-ext/system.h"
 #include "qga-ext/trigger.h"
 
@@ -11,6 +11,6 @@ typedef struct {
   const CagmaLog *log;
   int epoll_fd;
   CagmaSystem system;
-  CagmaProcesses processes;
+  CagmaScanner scanner;
   CagmaTrigger trigger;
 } CagmaGuest;

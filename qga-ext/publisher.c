@@ -70,7 +70,7 @@ put_value(CagmaPublisher *publisher, CagmaText *text, CagmaMemoryStats *stats)
   CagmaLoad load;
   const bool has_load = cagma_system_load(&guest->system, &load);
 
-  if (!cagma_read_memory_stats(&guest->system, &guest->processes, stats))
+  if (!cagma_read_memory_stats(&guest->system, &guest->scanner, stats))
     return false;
   cagma_write_published(text, publisher->seq, publisher->pressure_seq, cagma_clock_real_us(), stats,
                         has_load ? &load : NULL);
@@ -113,7 +113,7 @@ publish(CagmaPublisher *publisher, uint64_t now_us)
   if (now_us < publisher->next_scan_us)
     return;
   publisher->next_scan_us = now_us + CAGMA_PUBLISHED_SCAN_US;
-  cagma_processes_scan(&publisher->guest->processes, CAGMA_SCAN_BUDGET, cagma_swap_in_use(&stats.meminfo));
+  cagma_scanner_go_on(&publisher->guest->scanner, cagma_swap_in_use(&stats.meminfo), 0);
 }
 
 /* Once, until it is granted again. */

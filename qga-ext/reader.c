@@ -1,31 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qga-ext/reader.h"
 
-#include <errno.h>
-#include <malloc.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "qga-ext/clock.h"
+#include "qga-ext/thread.h"
 
-/* A step has 6 KiB and what the C library needs; the sanitizers want more. */
-#define STACK_BYTES ((size_t)48 * 1024)
-#if defined(__SANITIZE_ADDRESS__)
-#define STACK_FACTOR 8
-#else
-#define STACK_FACTOR 1
-#endif
+/* A step has 6 KiB and what the C library needs. */
+#define STACK_BYTES ((size_t)48 * 1024 * CAGMA_THREAD_STACK_FACTOR)
 
 #define NICE 10
 
 struct CagmaReader {
-  _Alignas(16) char stack[STACK_BYTES * STACK_FACTOR];
+  _Alignas(16) char stack[STACK_BYTES];
   const CagmaSystem *system;
   int wake_fd;
   /* The asker's own. */
@@ -78,40 +68,14 @@ work(CagmaReader *reader)
 static void *
 run(void *data)
 {
-  static const struct sched_param param = { .sched_priority = 0 };
   CagmaReader *reader = data;
   uint64_t times;
 
-  /* On Linux, of this thread. */
-  sched_setscheduler(0, SCHED_OTHER, &param);
-  setpriority(PRIO_PROCESS, 0, NICE);
+  cagma_thread_be_nice(NICE);
   for (;;)
     if (read(reader->wake_fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
       work(reader);
   return NULL;
-}
-
-/* On its own stack, and without signals: those are for who waits for them. */
-static bool
-start(CagmaReader *reader)
-{
-  pthread_attr_t attributes;
-  pthread_t thread;
-  sigset_t all, before;
-  int problem;
-
-  mallopt(M_TOP_PAD, 0); /* what the C library allocates for it is some 300 bytes */
-  if (pthread_attr_init(&attributes) != 0)
-    return false;
-  pthread_attr_setstack(&attributes, reader->stack, sizeof(reader->stack));
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  problem = pthread_create(&thread, &attributes, run, reader);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  errno = problem;
-  return problem == 0;
 }
 
 CagmaReader *
@@ -125,7 +89,7 @@ cagma_reader_new(const CagmaSystem *system, const CagmaReadBackCalls *calls)
   reader->system = system;
   cagma_read_back_init(&reader->read_back, calls);
   reader->wake_fd = eventfd(0, EFD_CLOEXEC);
-  if (reader->wake_fd >= 0 && start(reader))
+  if (reader->wake_fd >= 0 && cagma_thread_start(reader->stack, sizeof(reader->stack), run, reader))
     return reader;
   if (reader->wake_fd >= 0)
     close(reader->wake_fd);

@@ -18,7 +18,7 @@ set_trigger(void *data)
 static CagmaDispatch *
 get_dispatch(void)
 {
-  static CagmaProcesses processes;
+  static CagmaScanner scanner;
   static CagmaDispatch dispatch;
   static CagmaSystem system = { .proc_fd = -1,
                                 .meminfo_fd = -1,
@@ -30,10 +30,10 @@ get_dispatch(void)
                                 .ticks_per_s = 100 };
 
   if (dispatch.system == NULL) {
-    cagma_processes_init(&processes, &system);
+    cagma_scanner_init(&scanner, &system);
     dispatch = (CagmaDispatch){ .version = "0",
                                 .system = &system,
-                                .processes = &processes,
+                                .scanner = &scanner,
                                 .set_trigger = set_trigger,
                                 .set_trigger_data = &dispatch };
   }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +105,27 @@ kit_write_process(const Kit *kit, guint pid, guint64 major_faults, guint64 start
 
   kit_write(kit, stat_name, stat);
   kit_write(kit, status_name, status);
+}
+
+void
+kit_hold_process(const Kit *kit, guint pid)
+{
+  g_autofree char *parent = g_strdup_printf("%s/%u", kit->proc, pid);
+  g_autofree char *path = g_build_filename(parent, "stat", NULL);
+
+  g_assert_cmpint(g_mkdir(parent, 0755), ==, 0);
+  g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+}
+
+void
+kit_let_process_go(const Kit *kit, guint pid)
+{
+  g_autofree char *path = g_strdup_printf("%s/%u/stat", kit->proc, pid);
+  const int fd = g_open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+
+  g_assert_cmpint(fd, >=, 0);
+  g_assert_cmpint(g_unlink(path), ==, 0);
+  close(fd);
 }
 
 /* So that nothing is left where a test is aborted. */

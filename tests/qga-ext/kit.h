@@ -29,6 +29,11 @@ void kit_write(const Kit *kit, const char *name, const char *text);
 void kit_write_process(const Kit *kit, guint pid, guint64 major_faults, guint64 start_ticks, guint64 vsize,
                        guint64 rss_pages, guint64 swap_kib);
 
+/* A process whose stat can't be read until it is let go: who opens it waits, as for a kernel
+ * that has no memory for it. Letting it go fails where nobody waits. */
+void kit_hold_process(const Kit *kit, guint pid);
+void kit_let_process_go(const Kit *kit, guint pid);
+
 /* A program that is ended with the test, gently; and is to have exited with 0. */
 typedef struct {
   GPid pid;

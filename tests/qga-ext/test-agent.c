@@ -284,6 +284,38 @@ clients_are_served_one_after_the_other(Fixture *f, gconstpointer unused)
   g_assert_cmpstr(reply, ==, PONG);
 }
 
+#define ASK_STATS "{\"execute\":\"guest-get-memory-stats\"}"
+
+/* Where there is no memory left, nothing comes back that opens a file. */
+static void
+a_process_that_is_waited_for_keeps_nothing_up(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *event = NULL, *reply = NULL;
+
+  (void)unused;
+  kit_hold_process(f->kit, 7);
+  kit_write_process(f->kit, 8, 0, 1, 1, 1 << 30, 0);
+  for (guint i = 0; i < 10; i++) {
+    g_autofree char *before = client_ask(f->client, ASK_STATS);
+
+    assert_has(before, "{\"return\": {\"total\": ");
+    assert_has(before, "\"largest-process\": {\"pid\": 1, ");
+  }
+  kit_write(f->kit, "vmstat", "pswpin 0\npswpout 3\n");
+  event = client_line(f->client);
+  assert_has(event, "\"pages-swapped-out\": 3, ");
+  kit_let_process_go(f->kit, 7);
+
+  for (const gint64 end_us = g_get_monotonic_time() + KIT_LIMIT_US;;) {
+    g_free(reply);
+    reply = client_ask(f->client, ASK_STATS);
+    if (strstr(reply, "\"largest-process\": {\"pid\": 8, ") != NULL)
+      break;
+    g_assert_cmpint(g_get_monotonic_time(), <, end_us);
+    g_usleep(1000);
+  }
+}
+
 /* A /proc of files has no PSI: the trigger's line is written, but nothing can be polled,
  * and the swap counters are watched instead. */
 static void
@@ -448,6 +480,7 @@ main(int argc, char **argv)
   add("/agent/a-client-in-a-hurry-leaves-nothing", a_client_in_a_hurry_leaves_nothing);
   add("/agent/clients-are-served-one-after-the-other", clients_are_served_one_after_the_other);
   add("/agent/swapping-is-told-where-there-is-no-psi", swapping_is_told_where_there_is_no_psi);
+  add("/agent/a-process-that-is-waited-for-keeps-nothing-up", a_process_that_is_waited_for_keeps_nothing_up);
   add("/agent/an-event-waits-for-room-and-then-tells-the-newest",
       an_event_waits_for_room_and_then_tells_the_newest);
   add("/agent/idle-it-does-nothing", idle_it_does_nothing);

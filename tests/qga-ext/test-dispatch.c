@@ -7,7 +7,7 @@
 typedef struct {
   Kit *kit;
   CagmaSystem system;
-  CagmaProcesses *processes;
+  CagmaScanner *scanner;
   CagmaDispatch dispatch;
   guint triggers_set;
 } Fixture;
@@ -27,11 +27,11 @@ set_up(Fixture *f, gconstpointer unused)
   (void)unused;
   f->kit = kit_new();
   g_assert_true(cagma_system_open(&f->system, f->kit->proc));
-  f->processes = g_new0(CagmaProcesses, 1);
-  cagma_processes_init(f->processes, &f->system);
+  f->scanner = g_new0(CagmaScanner, 1);
+  cagma_scanner_init(f->scanner, &f->system);
   f->dispatch = (CagmaDispatch){ .version = CAGMA_VERSION,
                                  .system = &f->system,
-                                 .processes = f->processes,
+                                 .scanner = f->scanner,
                                  .set_trigger = set_trigger,
                                  .set_trigger_data = f };
 }
@@ -40,7 +40,7 @@ static void
 tear_down(Fixture *f, gconstpointer unused)
 {
   (void)unused;
-  g_free(f->processes);
+  g_free(f->scanner);
   kit_free(f->kit);
 }
 
@@ -347,8 +347,8 @@ scan(Fixture *f, CagmaProcessBudget budget)
   uint64_t age_us;
   const CagmaProcessRound *round;
 
-  cagma_processes_scan(f->processes, budget, true);
-  round = cagma_processes_result(f->processes, &is_whole, &age_us);
+  cagma_processes_scan(&f->scanner->processes, budget, true);
+  round = cagma_processes_result(&f->scanner->processes, &is_whole, &age_us);
   whole = is_whole;
   g_assert_true(whole || age_us == 0);
   return round;
@@ -420,8 +420,8 @@ thousands_of_processes_are_looked_at_in_slices(Fixture *f, gconstpointer unused)
   g_assert_cmpuint(round->n_processes, ==, 101);
   g_assert_true(round->largest.known);
   for (; !whole; slices++) {
-    cagma_processes_scan(f->processes, slice, true);
-    round = cagma_processes_result(f->processes, &whole, &age_us);
+    cagma_processes_scan(&f->scanner->processes, slice, true);
+    round = cagma_processes_result(&f->scanner->processes, &whole, &age_us);
   }
   g_assert_cmpuint(slices, ==, 29);
   g_assert_cmpuint(round->n_processes, ==, 3000);
@@ -444,7 +444,7 @@ events_carry_the_whole_figures(Fixture *f, gconstpointer unused)
   g_autofree char *line = NULL;
 
   (void)unused;
-  g_assert_true(cagma_read_memory_stats(f->dispatch.system, f->dispatch.processes, &stats));
+  g_assert_true(cagma_read_memory_stats(f->dispatch.system, f->dispatch.scanner, &stats));
   cagma_write_event(&event, UINT64_C(1700000000000042), &stats);
   g_assert_false(event.overflow);
   line = g_strndup(bytes, event.length);

@@ -243,6 +243,28 @@ a_flood_of_news_is_answered_20_times_a_second(Station *f, gconstpointer unused)
   g_assert_cmpuint(more_writes, >=, 2);
 }
 
+/* Where there is no memory left, nothing comes back that opens a file. */
+static void
+a_process_that_is_waited_for_keeps_nothing_up(Station *f, gconstpointer unused)
+{
+  guint writes;
+  g_autofree char *value = NULL;
+
+  (void)unused;
+  kit_hold_process(f->kit, 7);
+  value = station_order(f, "{\"interval-ms\": 100}");
+  writes = store_writes(f->store, DATA);
+  g_free(store_await_write(f->store, DATA, writes + 20)); /* it looks at processes once a second */
+  kit_let_process_go(f->kit, 7);
+
+  kit_write_process(f->kit, 8, 0, 1, 1, 1 << 30, 0);
+  do {
+    g_free(value);
+    value = store_await_write(f->store, DATA, store_writes(f->store, DATA));
+    g_assert_cmpuint(store_writes(f->store, DATA) - writes, <, 200);
+  } while (strstr(value, "\"largest-process\": {\"pid\": 8, ") == NULL);
+}
+
 /* Faster than any trigger fires: without the program around it. */
 static void
 pressure_is_told_20_times_a_second(void)
@@ -260,7 +282,7 @@ pressure_is_told_20_times_a_second(void)
   guest.log = &log;
   guest.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   g_assert_true(cagma_system_open(&guest.system, kit->proc));
-  cagma_processes_init(&guest.processes, &guest.system);
+  cagma_scanner_init(&guest.scanner, &guest.system);
   cagma_trigger_init(&guest.trigger, &guest.system, guest.epoll_fd, CAGMA_TAG_TRIGGER);
   g_assert_true(cagma_publisher.open(&publisher, &options, &guest));
   while (g_get_monotonic_time() - began_us < G_USEC_PER_SEC) {
@@ -326,6 +348,8 @@ main(int argc, char **argv)
   station_add("/publisher/pressure-is-told-at-once", SELDOM_ALERT, pressure_is_told_at_once);
   station_add("/publisher/the-trigger-can-be-disarmed", SELDOM_ALERT, the_trigger_can_be_disarmed);
   station_add("/publisher/the-trigger-is-as-ordered", SELDOM, the_trigger_is_as_ordered);
+  station_add("/publisher/a-process-that-is-waited-for-keeps-nothing-up", SELDOM,
+              a_process_that_is_waited_for_keeps_nothing_up);
   station_add("/publisher/a-flood-of-news-is-answered-20-times-a-second", SELDOM,
               a_flood_of_news_is_answered_20_times_a_second);
   g_test_add_func("/publisher/pressure-is-told-20-times-a-second", pressure_is_told_20_times_a_second);
