@@ -4,12 +4,14 @@
  *   swapwatch TAG LEAST-S LIMIT-S PROGRAM ARGUMENT…
  *
  * Writes one line to the console, which the host can read without asking the guest anything:
- *   SWAPWATCH TAG FIRST-US ERROR-US LAST-US PAGES
+ *   SWAPWATCH TAG FIRST-US ERROR-US LAST-US PAGES STALL-US
  * FIRST: the first page was swapped out, by the guest's clock, at most ERROR before. LAST: the last one was,
  * with none for a whole second after, nor in the LEAST seconds from the first on; 0 where LIMIT came first. FIRST is
- * 0 where nothing was swapped out. Then the program is ended. */
+ * 0 where nothing was swapped out. STALL: a pressure trigger as our agent's fired; 0: it didn't, or there are none.
+ * Then the program is ended. */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -23,17 +25,20 @@
 
 #define SECOND_US 1000000
 /* Before the first page: reading /proc/vmstat takes an emulated guest some 0.2 ms. */
-#define POLL_US 2000
+#define POLL_MS 2
 /* After it the work is to have the processor; the last page is a matter of seconds. */
-#define POLL_AFTER_US 20000
+#define POLL_AFTER_MS 20
 /* So long without a page, and swapping out is over. */
 #define QUIET_US SECOND_US
+/* µs of stall, and the time they are counted in: the agent's default. */
+#define TRIGGER "some 25000 500000"
 
 typedef struct {
   int64_t first_us;
   int64_t error_us;
   int64_t last_us;
   uint64_t pages;
+  int64_t stall_us;
   int quiet;
 } Seen;
 
@@ -67,6 +72,26 @@ swapped_out(int fd)
   return line ? strtoull(line + strlen("\npswpout "), NULL, 10) : 0;
 }
 
+/* -1: this kernel has no such thing. */
+static int
+arm_trigger(void)
+{
+  int fd = open("/proc/pressure/memory", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+  if (fd >= 0 && write(fd, TRIGGER, sizeof TRIGGER) < 0)
+    fail("/proc/pressure/memory");
+  return fd;
+}
+
+static void
+wait_for_stall(struct pollfd *trigger, int ms, Seen *seen)
+{
+  if (poll(trigger, 1, ms) <= 0)
+    return;
+  seen->stall_us = now_us();
+  trigger->fd = -1; /* the first one is what is wanted */
+}
+
 static pid_t
 start(char **argv)
 {
@@ -82,7 +107,7 @@ start(char **argv)
 }
 
 static void
-watch(int fd, uint64_t before, int64_t least_us, int64_t limit_us, Seen *seen)
+watch(int fd, struct pollfd *trigger, uint64_t before, int64_t least_us, int64_t limit_us, Seen *seen)
 {
   int64_t began_us = now_us(), read_us = began_us;
   uint64_t last = before;
@@ -91,7 +116,7 @@ watch(int fd, uint64_t before, int64_t least_us, int64_t limit_us, Seen *seen)
     int64_t previous_us = read_us;
     uint64_t pages;
 
-    usleep(seen->first_us ? POLL_AFTER_US : POLL_US);
+    wait_for_stall(trigger, seen->first_us ? POLL_AFTER_MS : POLL_MS, seen);
     pages = swapped_out(fd);
     read_us = now_us();
     if (pages != last && !seen->first_us) {
@@ -114,21 +139,23 @@ main(int argc, char **argv)
   Seen seen = { 0 };
   int vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
   int console = open("/dev/console", O_WRONLY | O_CLOEXEC);
+  struct pollfd trigger = { .events = POLLPRI };
   uint64_t before;
   pid_t child;
 
   if (argc < 5 || vmstat < 0 || console < 0)
     fail("swapwatch TAG LEAST-S LIMIT-S PROGRAM ARGUMENT…");
   before = swapped_out(vmstat);
+  trigger.fd = arm_trigger();
   child = start(&argv[4]);
   /* Neither swapped out itself nor waiting for those that are. */
   if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0 || sched_setscheduler(0, SCHED_FIFO, &first) < 0)
     fail("mlockall, sched_setscheduler");
-  watch(vmstat, before, strtoll(argv[2], NULL, 10) * SECOND_US, strtoll(argv[3], NULL, 10) * SECOND_US,
-        &seen);
+  watch(vmstat, &trigger, before, strtoll(argv[2], NULL, 10) * SECOND_US,
+        strtoll(argv[3], NULL, 10) * SECOND_US, &seen);
   kill(child, SIGTERM);
   waitpid(child, NULL, 0);
-  dprintf(console, "SWAPWATCH %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRIu64 "\n", argv[1], seen.first_us,
-          seen.error_us, seen.quiet ? seen.last_us : 0, seen.pages);
+  dprintf(console, "SWAPWATCH %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 "\n", argv[1],
+          seen.first_us, seen.error_us, seen.quiet ? seen.last_us : 0, seen.pages, seen.stall_us);
   return EXIT_SUCCESS;
 }

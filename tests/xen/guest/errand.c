@@ -3,11 +3,12 @@
  * errand: the tests' own hand in a guest, over /dev/xen/xenbus. Not the agent.
  *   errand               runs for ever: data/lab/request is "N COMMAND"; data/lab/reply becomes "N STATUS OUTPUT".
  *                        Five times a second data/lab/vitals is "UPTIME_MS PSWPIN PSWPOUT AVAILABLE_KIB".
+ *   errand clock         runs for ever: data/lab/ask is any word; data/lab/told becomes "WORD TIME_US"
  *   errand put PATH      writes what comes on standard input there, as it is
  *   errand flood PATH SECONDS
  *                        writes it with another number as fast as that goes; prints how often
  *   errand fill PATH     makes nodes below it until that is refused; prints how many, and the error
- * All but the first exit with 1, and print the store's error, where it refuses.
+ * The last three exit with 1, and print the store's error, where it refuses.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -245,6 +246,30 @@ serve(Store *store)
   }
 }
 
+/* The time is that of the question, not of the answer. */
+static _Noreturn void
+tell_time(Store *store)
+{
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+    fail("mlockall");
+  if (!request(store, XS_WATCH, "data/lab/ask", "clock", sizeof "clock"))
+    fail(store->payload);
+  for (;;) {
+    char text[64];
+    struct timespec t;
+
+    while (!store->watch_fired)
+      receive(store);
+    store->watch_fired = false;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (!request(store, XS_READ, "data/lab/ask", NULL, 0))
+      continue;
+    snprintf(text, sizeof text, "%.20s %lld", store->payload,
+             (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+    put(store, "data/lab/told", text);
+  }
+}
+
 /* Mischief. */
 
 static int
@@ -303,12 +328,14 @@ main(int argc, char **argv)
     fail("/dev/xen/xenbus");
   if (argc == 1)
     serve(&store);
+  if (argc == 2 && strcmp(argv[1], "clock") == 0)
+    tell_time(&store);
   if (argc == 3 && strcmp(argv[1], "put") == 0)
     return put_input(&store, argv[2]);
   if (argc == 4 && strcmp(argv[1], "flood") == 0)
     return flood(&store, argv[2], argv[3]);
   if (argc == 3 && strcmp(argv[1], "fill") == 0)
     return fill(&store, argv[2]);
-  fputs("usage: errand [put PATH | flood PATH SECONDS | fill PATH]\n", stderr);
+  fputs("usage: errand [clock | put PATH | flood PATH SECONDS | fill PATH]\n", stderr);
   return 2;
 }
