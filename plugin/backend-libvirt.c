@@ -104,9 +104,10 @@ emit(LibvirtBackend *self, virDomainPtr domain, CagmaEvent *event)
 {
   if (self->closed || virDomainGetUUIDString(domain, event->uuid) < 0)
     return;
-  /* The owner doesn't know yet what runs, and the list may be older than this. */
+  /* The owner doesn't know yet what runs, and the list may be older than this. But what guests
+   * can bring about at any rate is no reason for another one. */
   if (!self->link) {
-    self->missed = TRUE;
+    self->missed |= event->kind == CAGMA_EVENT_STARTED || event->kind == CAGMA_EVENT_STOPPED;
     return;
   }
   event->name = virDomainGetName(domain);

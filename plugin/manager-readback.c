@@ -12,8 +12,9 @@
 #define LEAST_KIB CAGMA_MIB(4)
 /* Events may bring reports every 50 ms. */
 #define INTERVAL_US CAGMA_SECOND_US
-/* So many answers without progress, or requests without an answer, and it is left. */
-#define IDLE_MAX 5
+/* So many answers without progress, or requests without an answer, and it is left. A slow disk
+ * that others use too brings nothing for a while. */
+#define IDLE_MAX 20
 
 static void
 leave(CagmaManaged *managed, const char *why)

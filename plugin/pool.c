@@ -222,6 +222,7 @@ staff(CagmaPool *pool)
     start_worker(pool);
 }
 
+/* What its owner goes by when it is back. */
 static CagmaRequest *
 stand_in(const CagmaRequest *late)
 {
@@ -229,6 +230,8 @@ stand_in(const CagmaRequest *late)
 
   request->tag = late->tag;
   request->target_kib = late->target_kib;
+  request->stats_period_s = late->stats_period_s;
+  request->command = late->command;
   request->outcome = CAGMA_OUTCOME_TIMEOUT;
   return request;
 }

@@ -10,8 +10,9 @@
 
 /* How often an agent is to write, and its trigger: as with channels.c. */
 #define CAGMA_XEN_GUEST_WANTED "{\"interval-ms\": 1000, \"stall-us\": 25000, \"window-us\": 500000}"
-/* So long without news, and the agent is taken for gone. */
-#define CAGMA_XEN_GUEST_SILENT_US (5 * G_USEC_PER_SEC)
+/* So long without news, and the agent is taken for gone. One that wasn't told what is wanted
+ * writes each 5 s. */
+#define CAGMA_XEN_GUEST_SILENT_US (8 * G_USEC_PER_SEC)
 /* An agent writes no more than 20 times a second for want of memory, and once by its
  * interval. One whose watch fires more often isn't watched for a while (penalty.h), but
  * read whenever it is asked. */

@@ -225,7 +225,8 @@ watch(CagmaStore *store, const CagmaStoreTask *task)
 
 /* XenServer's and Windows' drivers tell of their balloon; Linux' doesn't, but it is up
  * when the kernel says that it can be shut down (drivers/xen/manage.c and xen-balloon.c
- * begin on the same notice). */
+ * begin on the same notice). A toolstack may have begun either with nothing in it
+ * (xenstore-paths). */
 static gboolean
 has_driver(struct xs_handle *xs, unsigned domid)
 {
@@ -235,7 +236,7 @@ has_driver(struct xs_handle *xs, unsigned domid)
 
   g_snprintf(path, sizeof path, "/local/domain/%u/control/feature-balloon", domid);
   balloon = xs_read(xs, XBT_NULL, path, &length);
-  if (balloon)
+  if (balloon && *balloon)
     return g_str_equal(balloon, "1");
   g_snprintf(path, sizeof path, "/local/domain/%u/control/feature-poweroff", domid);
   poweroff = xs_read(xs, XBT_NULL, path, &length);

@@ -26,6 +26,13 @@ typedef enum {
   DRIVER_UP,
 } DriverState;
 
+/* A call that failed says nothing of whether a domain runs. */
+typedef enum {
+  LOOKED_GONE,
+  LOOKED_THERE,
+  LOOKED_IN_VAIN,
+} Looked;
+
 typedef struct {
   CagmaHypervisor hypervisor;
   libxl_ctx *ctx;
@@ -91,8 +98,7 @@ remember(Xen *xen, const char *uuid, unsigned domid)
   g_mutex_unlock(&xen->lock);
 }
 
-/* FALSE: no such domain runs. */
-static gboolean
+static Looked
 search(Xen *xen, const char *uuid, libxl_dominfo *found)
 {
   int n = 0;
@@ -108,17 +114,19 @@ search(Xen *xen, const char *uuid, libxl_dominfo *found)
     libxl_dominfo_list_free(list, n);
   if (there)
     remember(xen, uuid, found->domid);
-  return there;
+  if (!list)
+    return LOOKED_IN_VAIN;
+  return there ? LOOKED_THERE : LOOKED_GONE;
 }
 
 /* The domain's figures; first where it was last. */
-static gboolean
+static Looked
 look_up(Xen *xen, const char *uuid, libxl_dominfo *info)
 {
   unsigned domid;
 
   if (remembers(xen, uuid, &domid) && libxl_domain_info(xen->ctx, info, domid) == 0 && is(info, uuid))
-    return TRUE;
+    return LOOKED_THERE;
   libxl_dominfo_dispose(info);
   libxl_dominfo_init(info);
   return search(xen, uuid, info);
@@ -130,12 +138,17 @@ sample(CagmaHypervisor *hypervisor, virDomainPtr domain, CagmaRequest *request)
   Xen *xen = (Xen *)hypervisor;
   CagmaSample *figures = &request->sample;
   libxl_dominfo info;
+  Looked looked;
   gint driver;
 
   (void)domain;
   libxl_dominfo_init(&info);
-  if (!look_up(xen, request->uuid, &info)) {
+  looked = look_up(xen, request->uuid, &info);
+  if (looked == LOOKED_GONE) {
     request->outcome = CAGMA_OUTCOME_GONE;
+  } else if (looked == LOOKED_IN_VAIN) {
+    request->outcome = CAGMA_OUTCOME_FAILED;
+    g_set_error_literal(&request->error, G_IO_ERROR, G_IO_ERROR_FAILED, "Xen doesn't tell which domains run");
   } else {
     figures->actual_kib = cagma_min_kib(info.current_memkb, CAGMA_MAX_KIB);
     figures->rss_kib = figures->actual_kib;
@@ -196,7 +209,7 @@ find_domid(gpointer data, const char *uuid, unsigned *domid)
   gboolean found;
 
   libxl_dominfo_init(&info);
-  found = look_up(xen, uuid, &info) && info.domid < G_N_ELEMENTS(xen->drivers);
+  found = look_up(xen, uuid, &info) == LOOKED_THERE && info.domid < G_N_ELEMENTS(xen->drivers);
   *domid = found ? info.domid : 0;
   libxl_dominfo_dispose(&info);
   return found;
@@ -205,9 +218,14 @@ find_domid(gpointer data, const char *uuid, unsigned *domid)
 static gboolean
 runs(CagmaHypervisor *hypervisor, const char *uuid)
 {
-  unsigned domid;
+  libxl_dominfo info;
+  Looked looked;
 
-  return find_domid(hypervisor, uuid, &domid);
+  libxl_dominfo_init(&info);
+  looked = look_up((Xen *)hypervisor, uuid, &info);
+  libxl_dominfo_dispose(&info);
+  /* One that doesn't is found out with its next figures. */
+  return looked != LOOKED_GONE;
 }
 
 static void

@@ -73,8 +73,13 @@ listen_to(CagmaDomain *domain, CagmaSampleSource source)
 void
 cagma_domain_source_lost(CagmaDomain *domain, CagmaSampleSource source)
 {
-  if (domain->source == source && source != CAGMA_SAMPLE_BALLOON)
-    listen_to(domain, CAGMA_SAMPLE_BALLOON);
+  if (domain->source != source || source == CAGMA_SAMPLE_BALLOON)
+    return;
+  listen_to(domain, CAGMA_SAMPLE_BALLOON);
+  /* Where nothing keeps a shrink from killing its guest, figures of one whose agent has died,
+   * maybe for want of memory, aren't gone by any longer. */
+  if (domain->yields)
+    domain->has_figures = FALSE;
 }
 
 static gboolean

@@ -285,7 +285,8 @@ void cagma_domain_restart(CagmaDomain *domain, uint64_t target_kib, int64_t now_
 /* Takes in a sample, clamping it first. Counters that run backwards are a reboot. */
 void cagma_domain_feed(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us);
 
-/* Its source of this kind is gone: another's reports count from the next one on. */
+/* Its source of this kind is gone: another's reports count from the next one on. Until then
+ * one that yields is blind. */
 void cagma_domain_source_lost(CagmaDomain *domain, CagmaSampleSource source);
 
 /* Its guest reports memory pressure; the sample that came with it was fed before.

@@ -9,8 +9,8 @@
 #include "qga-ext/clock.h"
 #include "qga-ext/thread.h"
 
-/* A step has 6 KiB and what the C library needs. */
-#define STACK_BYTES ((size_t)48 * 1024 * CAGMA_THREAD_STACK_FACTOR)
+/* A step has 6 KiB; and what the C library needs. */
+#define STACK_BYTES (CAGMA_THREAD_STACK_MIN + (size_t)32 * 1024 * CAGMA_THREAD_STACK_FACTOR)
 
 #define NICE 10
 

@@ -14,9 +14,6 @@
  * The two are never at it together: asked, the thread has the processes until it is no longer
  * busy, and meanwhile what it found before is told. */
 
-/* As much as the C library lets a thread have at least; a look needs 2 KiB of it. */
-#define CAGMA_SCANNER_STACK_BYTES ((size_t)16 * 1024 * CAGMA_THREAD_STACK_FACTOR)
-
 typedef struct {
   CagmaProcesses processes; /* the thread's while it is busy, else the asker's */
   bool swap_in_use;
@@ -32,7 +29,7 @@ typedef struct {
   uint64_t age_us;
   uint64_t taken_us;
 
-  _Alignas(16) char stack[CAGMA_SCANNER_STACK_BYTES];
+  _Alignas(16) char stack[CAGMA_THREAD_STACK_MIN]; /* a look needs 2 KiB of it */
 } CagmaScanner;
 
 /* Its memory must be zeroes. The system must outlive it. Without a thread, whoever asks

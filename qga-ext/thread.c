@@ -19,11 +19,12 @@ cagma_thread_start(void *stack, size_t stack_bytes, void *(*run)(void *data), vo
   mallopt(M_TOP_PAD, 0); /* what the C library allocates for it is some 300 bytes */
   problem = pthread_attr_init(&attributes);
   if (problem == 0) {
-    pthread_attr_setstack(&attributes, stack, stack_bytes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    problem = pthread_create(&thread, &attributes, run, data);
+    problem = pthread_attr_setstack(&attributes, stack, stack_bytes);
+    if (problem == 0) /* lest the library take one of its own, 8 MiB that are then locked */
+      problem = pthread_create(&thread, &attributes, run, data);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
   }

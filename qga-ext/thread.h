@@ -14,8 +14,16 @@
 #define CAGMA_THREAD_STACK_FACTOR 1
 #endif
 
+/* As much as the C library lets a thread have at least: glibc's PTHREAD_STACK_MIN, which is
+ * no constant where there is _GNU_SOURCE. */
+#if defined(__x86_64__) || defined(__i386__)
+#define CAGMA_THREAD_STACK_MIN ((size_t)16 * 1024 * CAGMA_THREAD_STACK_FACTOR)
+#else
+#define CAGMA_THREAD_STACK_MIN ((size_t)128 * 1024 * CAGMA_THREAD_STACK_FACTOR)
+#endif
+
 /* Never ended; without signals, which are for who waits for them. The stack is the caller's, 16
- * bytes aligned, and PTHREAD_STACK_MIN or more. FALSE with errno where there can be none. */
+ * bytes aligned, and CAGMA_THREAD_STACK_MIN or more. FALSE with errno where there can be none. */
 bool cagma_thread_start(void *stack, size_t stack_bytes, void *(*run)(void *data), void *data)
     __attribute__((warn_unused_result));
 

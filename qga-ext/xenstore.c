@@ -141,15 +141,6 @@ cagma_xenstore_handle(CagmaXenstore *xenstore, uint32_t events)
   flush_output(xenstore);
 }
 
-void
-cagma_xenstore_tick(CagmaXenstore *xenstore, uint64_t now_us)
-{
-  if (xenstore->fd >= 0 && xenstore->request != CAGMA_XS_NONE && now_us >= xenstore->reply_due_us)
-    lose(xenstore, "no answer");
-  if (xenstore->fd < 0 && now_us >= xenstore->retry_us)
-    connect_anew(xenstore);
-}
-
 static Header
 first_header(const CagmaXenstore *xenstore)
 {
@@ -172,12 +163,30 @@ has_message(const CagmaXenstore *xenstore)
          xenstore->input_length - xenstore->taken - CAGMA_XENSTORE_HEADER >= first_header(xenstore).length;
 }
 
+/* There may be something to take. */
+static bool
+has_work(const CagmaXenstore *xenstore)
+{
+  return xenstore->readable || xenstore->write_errno != 0 || has_message(xenstore);
+}
+
+/* Where we ourselves were held up, the answer may be there. */
+void
+cagma_xenstore_tick(CagmaXenstore *xenstore, uint64_t now_us)
+{
+  if (xenstore->fd >= 0 && xenstore->request != CAGMA_XS_NONE && now_us >= xenstore->reply_due_us &&
+      !has_work(xenstore))
+    lose(xenstore, "no answer");
+  if (xenstore->fd < 0 && now_us >= xenstore->retry_us)
+    connect_anew(xenstore);
+}
+
 uint64_t
 cagma_xenstore_due_us(const CagmaXenstore *xenstore)
 {
   if (xenstore->fd < 0)
     return xenstore->retry_us;
-  if (xenstore->readable || xenstore->write_errno != 0 || has_message(xenstore))
+  if (has_work(xenstore))
     return 0;
   return xenstore->request != CAGMA_XS_NONE ? xenstore->reply_due_us : UINT64_MAX;
 }
@@ -232,6 +241,18 @@ fill_input(CagmaXenstore *xenstore)
     lose(xenstore, strerror(errno));
 }
 
+/* The kernel itself answers to a watch, and older ones (4.4) give that no number. */
+static bool
+answers_request(const CagmaXenstore *xenstore, const Header *header)
+{
+  if (xenstore->request == CAGMA_XS_NONE)
+    return false;
+  if (header->request_id != xenstore->request_id &&
+      (header->request_id != 0 || header->type != CAGMA_XS_WATCH))
+    return false;
+  return header->type == (uint32_t)xenstore->request || header->type == CAGMA_XS_ERROR;
+}
+
 /* Takes the message off. FALSE, with the connection lost, where it answers nothing of ours. */
 static bool
 take_message(CagmaXenstore *xenstore, CagmaXenstoreMessage *message)
@@ -249,8 +270,7 @@ take_message(CagmaXenstore *xenstore, CagmaXenstoreMessage *message)
     message->type = CAGMA_XS_WATCH_EVENT;
     return true;
   }
-  if (xenstore->request == CAGMA_XS_NONE || header.request_id != xenstore->request_id ||
-      (header.type != (uint32_t)xenstore->request && !message->refused)) {
+  if (!answers_request(xenstore, &header)) {
     lose(xenstore, "an answer to nothing");
     return false;
   }

@@ -367,6 +367,44 @@ test_starts_while_connecting(Fixture *f, gconstpointer unused)
   }
 }
 
+typedef struct {
+  virDomainPtr domain;
+  unsigned n;
+} Flood;
+
+static gboolean
+flood(gpointer user_data)
+{
+  Flood *f = user_data;
+  g_autofree char *text = g_strdup_printf("<memory><shares>%u</shares></memory>", f->n++ % 2 + 1);
+
+  g_assert_cmpint(virDomainSetMetadata(f->domain, VIR_DOMAIN_METADATA_ELEMENT, text, "cagma",
+                                       CAGMA_MEMORY_URI, VIR_DOMAIN_AFFECT_LIVE),
+                  ==, 0);
+  return G_SOURCE_CONTINUE;
+}
+
+/* Guests may bring about events at any rate; that mustn't keep it from being connected. */
+static void
+test_connects_however_much_happens(Fixture *f, gconstpointer unused)
+{
+  g_autoptr(virDomain) domain = domain_of(f);
+  Flood events = { .domain = domain };
+  guint source;
+
+  (void)unused;
+  f->backend->close(f->backend);
+  f->n_connected = 0;
+  source = g_idle_add_full(G_PRIORITY_DEFAULT, flood, &events, NULL);
+  f->backend = cagma_backend_libvirt_new("test:///default");
+  f->backend->open(f->backend, &listener, f);
+  KIT_WAIT(f->n_connected == 1);
+  g_source_remove(source);
+  g_assert_cmpint(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, NULL, NULL, CAGMA_MEMORY_URI,
+                                       VIR_DOMAIN_AFFECT_LIVE),
+                  ==, 0);
+}
+
 static void
 test_connects_again_and_again(Fixture *f, gconstpointer unused)
 {
@@ -416,6 +454,7 @@ main(int argc, char **argv)
   ADD("metadata-event", test_metadata_event);
   ADD("lifecycle-events", test_lifecycle_events);
   ADD("starts-while-connecting", test_starts_while_connecting);
+  ADD("connects-however-much-happens", test_connects_however_much_happens);
   ADD("connects-again-and-again", test_connects_again_and_again);
   ADD("closed-at-once", test_closed_at_once);
   return g_test_run();

@@ -166,6 +166,30 @@ test_answers(void)
   fixture_free(f);
 }
 
+/* Its owner knows by it what wasn't answered. */
+static void
+test_late_one_says_what_it_was(void)
+{
+  Fixture *f = fixture_new(URI);
+  CagmaRequest *agent = cagma_request_new(CAGMA_REQUEST_AGENT, "h");
+  CagmaRequest *describe = cagma_request_new(CAGMA_REQUEST_DESCRIBE, "i");
+
+  close_gate("h");
+  close_gate("i");
+  agent->tag = 1;
+  agent->command = "{}";
+  describe->tag = 2;
+  describe->stats_period_s = 5;
+  agent->deadline_us = describe->deadline_us = DEADLINE_US;
+  cagma_pool_push(f->pool, agent);
+  cagma_pool_push(f->pool, describe);
+  KIT_WAIT(with_tag(f, 1) && with_tag(f, 2));
+  g_assert_cmpint(with_tag(f, 1)->outcome, ==, CAGMA_OUTCOME_TIMEOUT);
+  g_assert_cmpstr(with_tag(f, 1)->command, ==, "{}");
+  g_assert_cmpuint(with_tag(f, 2)->stats_period_s, ==, 5);
+  fixture_free(f);
+}
+
 static void
 test_late_one_is_given_up_once(void)
 {
@@ -468,6 +492,7 @@ main(int argc, char **argv)
     g_error("%s", error->message);
   g_test_add_func("/pool/answers", test_answers);
   g_test_add_func("/pool/late-one-is-given-up-once", test_late_one_is_given_up_once);
+  g_test_add_func("/pool/late-says-what-it-was", test_late_one_says_what_it_was);
   g_test_add_func("/pool/many-hang", test_many_hang);
   g_test_add_func("/pool/all-hang-at-once", test_all_hang_at_once);
   g_test_add_func("/pool/set-while-all-hang", test_set_while_all_hang);

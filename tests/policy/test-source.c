@@ -85,6 +85,22 @@ test_falls_back_at_once_when_the_better_is_lost(Fixture *f, gconstpointer data G
   assert_available(f, CAGMA_SAMPLE_BALLOON, 500);
 }
 
+/* Nothing but its figures keeps a shrink from killing such a guest: without its agent they aren't
+ * gone by, however recent they are. */
+static void
+test_one_that_yields_is_blind_at_once(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  speak(f, 300);
+  g_assert_true(cagma_domain_fresh(f->domain, f->rig.now_us));
+  f->domain->yields = TRUE;
+  cagma_domain_source_lost(f->domain, CAGMA_SAMPLE_AGENT);
+  g_assert_true(cagma_domain_fresh(f->domain, f->rig.now_us));
+  cagma_domain_source_lost(f->domain, CAGMA_SAMPLE_CHANNEL);
+  g_assert_false(cagma_domain_fresh(f->domain, f->rig.now_us));
+  speak(f, 300);
+  g_assert_true(cagma_domain_fresh(f->domain, f->rig.now_us));
+}
+
 /* What isn't listened to can't be missed, nor can the last resort. */
 static void
 test_loss_of_another_source_changes_nothing(Fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -358,6 +374,7 @@ main(int argc, char **argv)
     { "/source/worse-passed-over", test_worse_source_is_passed_over_while_the_better_speaks },
     { "/source/silent", test_falls_back_when_the_better_is_silent },
     { "/source/lost", test_falls_back_at_once_when_the_better_is_lost },
+    { "/source/lost-one-that-yields", test_one_that_yields_is_blind_at_once },
     { "/source/other-lost", test_loss_of_another_source_changes_nothing },
     { "/source/nothing-available", test_agent_that_tells_nothing_available_is_passed_over },
     { "/source/unused-and-caches", test_unused_and_caches_are_as_good },

@@ -286,13 +286,28 @@ clients_are_served_one_after_the_other(Fixture *f, gconstpointer unused)
 
 #define ASK_STATS "{\"execute\":\"guest-get-memory-stats\"}"
 
+/* Asks until the processes are told like that. */
+static void
+await_processes(Fixture *f, const char *text)
+{
+  for (const gint64 end_us = g_get_monotonic_time() + KIT_LIMIT_US;;) {
+    g_autofree char *reply = client_ask(f->client, ASK_STATS);
+
+    if (strstr(reply, text) != NULL)
+      return;
+    g_assert_cmpint(g_get_monotonic_time(), <, end_us);
+    g_usleep(1000);
+  }
+}
+
 /* Where there is no memory left, nothing comes back that opens a file. */
 static void
 a_process_that_is_waited_for_keeps_nothing_up(Fixture *f, gconstpointer unused)
 {
-  g_autofree char *event = NULL, *reply = NULL;
+  g_autofree char *event = NULL;
 
   (void)unused;
+  await_processes(f, "\"truncated\": false");
   kit_hold_process(f->kit, 7);
   kit_write_process(f->kit, 8, 0, 1, 1, 1 << 30, 0);
   for (guint i = 0; i < 10; i++) {
@@ -306,14 +321,7 @@ a_process_that_is_waited_for_keeps_nothing_up(Fixture *f, gconstpointer unused)
   assert_has(event, "\"pages-swapped-out\": 3, ");
   kit_let_process_go(f->kit, 7);
 
-  for (const gint64 end_us = g_get_monotonic_time() + KIT_LIMIT_US;;) {
-    g_free(reply);
-    reply = client_ask(f->client, ASK_STATS);
-    if (strstr(reply, "\"largest-process\": {\"pid\": 8, ") != NULL)
-      break;
-    g_assert_cmpint(g_get_monotonic_time(), <, end_us);
-    g_usleep(1000);
-  }
+  await_processes(f, "\"largest-process\": {\"pid\": 8, ");
 }
 
 /* A /proc of files has no PSI: the trigger's line is written, but nothing can be polled,

@@ -7,6 +7,7 @@
 
 #include "qga-ext/clock.h"
 #include "qga-ext/reader.h"
+#include "qga-ext/thread.h"
 #include "tests/qga-ext/kit.h"
 
 #define PAGE ((guint64)4096)
@@ -463,6 +464,24 @@ the_reader_keeps_to_its_bytes(Fixture *f, gconstpointer unused)
   g_assert_cmpint(g_atomic_int_get(&kernel.pages), ==, 100);
 }
 
+static void *
+never_run(void *unused)
+{
+  (void)unused;
+  g_assert_not_reached();
+}
+
+/* The C library would take one of its own instead. */
+static void
+a_thread_has_the_stack_it_is_given_or_none(Fixture *f, gconstpointer unused)
+{
+  static _Alignas(16) char stack[1024];
+
+  (void)f, (void)unused;
+  g_assert_false(cagma_thread_start(stack, sizeof stack, never_run, NULL));
+  g_assert_cmpint(errno, ==, EINVAL);
+}
+
 #define ADD(name, test) g_test_add("/agent/read-back/" name, Fixture, NULL, set_up, test, tear_down)
 
 int
@@ -479,5 +498,6 @@ main(int argc, char **argv)
   ADD("no-descriptor-is-left", no_descriptor_is_left);
   ADD("the-reader-goes-on-while-it-is-asked", the_reader_goes_on_while_it_is_asked);
   ADD("the-reader-keeps-to-its-bytes", the_reader_keeps_to_its_bytes);
+  ADD("a-thread-has-the-stack-it-is-given-or-none", a_thread_has_the_stack_it_is_given_or_none);
   return g_test_run();
 }

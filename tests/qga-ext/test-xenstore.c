@@ -188,47 +188,124 @@ nonsense_again_and_again_is_met_with_patience(Station *f, gconstpointer unused)
   g_assert_cmpuint(station_logged(f, "trying again and again"), <=, 2);
 }
 
+/* A client by itself, and who has its other side. */
+typedef struct {
+  Kit *kit;
+  int listener;
+  int epoll_fd;
+  int peer;
+  CagmaXenstore xenstore;
+} Pair;
+
+static const CagmaLog to_stderr = { .fd = STDERR_FILENO };
+
+static void
+pair_set_up(Pair *f, gconstpointer unused)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  CagmaXenstoreMessage message;
+  static char path[sizeof(address.sun_path)];
+  g_autofree char *in_kit = NULL;
+
+  (void)unused;
+  signal(SIGPIPE, SIG_IGN);
+  f->kit = kit_new();
+  in_kit = kit_path(f->kit, "peer");
+  g_strlcpy(path, in_kit, sizeof(path));
+  g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+  f->listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  g_assert_cmpint(bind(f->listener, (const struct sockaddr *)&address, sizeof(address)), ==, 0);
+  g_assert_cmpint(listen(f->listener, 1), ==, 0);
+  f->xenstore = (CagmaXenstore){ .fd = -1 };
+  cagma_xenstore_open(&f->xenstore, path, &to_stderr, f->epoll_fd, 1);
+  f->peer = accept(f->listener, NULL, NULL);
+  g_assert_false(cagma_xenstore_next(&f->xenstore, &message));
+}
+
+static void
+pair_tear_down(Pair *f, gconstpointer unused)
+{
+  (void)unused;
+  cagma_xenstore_close(&f->xenstore);
+  close(f->peer);
+  close(f->listener);
+  close(f->epoll_fd);
+  kit_free(f->kit);
+}
+
+static void
+pair_answer(Pair *f, guint32 type, guint32 request_id)
+{
+  const guint32 header[4] = { type, request_id, 0, 0 };
+
+  g_assert_cmpint(write(f->peer, header, sizeof(header)), ==, sizeof(header));
+  cagma_xenstore_handle(&f->xenstore, EPOLLIN);
+}
+
 /* The kernel itself refuses what it is asked through its device: with a watch that is as if
  * xenstore had, and with anything else the end. Here it is a socket whose other side has
  * stopped reading. */
 static void
-a_watch_that_can_not_be_written_is_refused(void)
+a_watch_that_can_not_be_written_is_refused(Pair *f, gconstpointer unused)
 {
-  g_autoptr(Kit) kit = kit_new();
-  g_autofree char *path = kit_path(kit, "deaf");
-  const CagmaLog log = { .fd = STDERR_FILENO };
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-  const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  CagmaXenstore xenstore = { .fd = -1 };
   CagmaXenstoreMessage message;
-  int peer;
 
-  signal(SIGPIPE, SIG_IGN);
-  g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-  g_assert_cmpint(bind(listener, (const struct sockaddr *)&address, sizeof(address)), ==, 0);
-  g_assert_cmpint(listen(listener, 1), ==, 0);
-  cagma_xenstore_open(&xenstore, path, &log, epoll_fd, 1);
-  peer = accept(listener, NULL, NULL);
-  g_assert_cmpint(shutdown(peer, SHUT_RD), ==, 0);
-
-  g_assert_false(cagma_xenstore_next(&xenstore, &message));
-  cagma_xenstore_request(&xenstore, CAGMA_XS_WATCH, ORDERS, "t", 2, 0);
-  g_assert_cmpuint(cagma_xenstore_due_us(&xenstore), ==, 0);
-  g_assert_true(cagma_xenstore_next(&xenstore, &message));
+  (void)unused;
+  g_assert_cmpint(shutdown(f->peer, SHUT_RD), ==, 0);
+  cagma_xenstore_request(&f->xenstore, CAGMA_XS_WATCH, ORDERS, "t", 2, 0);
+  g_assert_cmpuint(cagma_xenstore_due_us(&f->xenstore), ==, 0);
+  g_assert_true(cagma_xenstore_next(&f->xenstore, &message));
   g_assert_cmpint(message.type, ==, CAGMA_XS_WATCH);
   g_assert_true(message.refused);
   g_assert_cmpstr(message.payload, ==, "Broken pipe");
-  g_assert_true(cagma_xenstore_is_idle(&xenstore));
-  g_assert_false(cagma_xenstore_next(&xenstore, &message));
+  g_assert_true(cagma_xenstore_is_idle(&f->xenstore));
+  g_assert_false(cagma_xenstore_next(&f->xenstore, &message));
 
-  cagma_xenstore_request(&xenstore, CAGMA_XS_WRITE, DATA, "{}", 2, 0);
-  g_assert_false(cagma_xenstore_is_idle(&xenstore));
-  g_assert_cmpint(xenstore.fd, ==, -1);
-  cagma_xenstore_close(&xenstore);
-  close(peer);
-  close(listener);
-  close(epoll_fd);
+  cagma_xenstore_request(&f->xenstore, CAGMA_XS_WRITE, DATA, "{}", 2, 0);
+  g_assert_false(cagma_xenstore_is_idle(&f->xenstore));
+  g_assert_cmpint(f->xenstore.fd, ==, -1);
+}
+
+/* So do older kernels. Nothing else may be answered like that. */
+static void
+a_watch_may_be_answered_without_a_number(Pair *f, gconstpointer unused)
+{
+  CagmaXenstoreMessage message;
+
+  (void)unused;
+  cagma_xenstore_request(&f->xenstore, CAGMA_XS_WATCH, ORDERS, "t", 2, 0);
+  pair_answer(f, STORE_WATCH, 0);
+  g_assert_true(cagma_xenstore_next(&f->xenstore, &message));
+  g_assert_cmpint(message.type, ==, CAGMA_XS_WATCH);
+  g_assert_false(message.refused);
+  g_assert_true(cagma_xenstore_is_idle(&f->xenstore));
+
+  cagma_xenstore_request(&f->xenstore, CAGMA_XS_WRITE, DATA, "{}", 2, 0);
+  pair_answer(f, STORE_WRITE, 0);
+  g_assert_false(cagma_xenstore_next(&f->xenstore, &message));
+  g_assert_cmpint(f->xenstore.fd, ==, -1);
+}
+
+/* Who was stopped itself, or waited for memory, looks for the answer before it gives up. */
+static void
+an_answer_that_is_there_is_not_too_late(Pair *f, gconstpointer unused)
+{
+  CagmaXenstoreMessage message;
+
+  (void)unused;
+  cagma_xenstore_request(&f->xenstore, CAGMA_XS_WRITE, DATA, "{}", 2, 0);
+  pair_answer(f, STORE_WRITE, f->xenstore.request_id);
+  cagma_xenstore_tick(&f->xenstore, 10 * CAGMA_XENSTORE_REPLY_US);
+  g_assert_true(cagma_xenstore_next(&f->xenstore, &message));
+  g_assert_cmpint(message.type, ==, CAGMA_XS_WRITE);
+  g_assert_false(cagma_xenstore_next(&f->xenstore, &message));
+
+  cagma_xenstore_request(&f->xenstore, CAGMA_XS_WRITE, DATA, "{}", 2, 0);
+  cagma_xenstore_tick(&f->xenstore, CAGMA_XENSTORE_REPLY_US - 1);
+  g_assert_cmpint(f->xenstore.fd, >=, 0);
+  cagma_xenstore_tick(&f->xenstore, CAGMA_XENSTORE_REPLY_US);
+  g_assert_cmpint(f->xenstore.fd, ==, -1);
 }
 
 static void
@@ -245,6 +322,8 @@ who_never_answers_is_left(Station *f, gconstpointer unused)
   /* The new connection may have asked while nobody answered. */
   g_free(store_await_write(f->store, DATA, writes));
 }
+
+#define ADD_PAIR(name, test) g_test_add(name, Pair, NULL, pair_set_up, test, pair_tear_down)
 
 int
 main(int argc, char **argv)
@@ -263,8 +342,10 @@ main(int argc, char **argv)
               an_answer_to_another_request_ends_the_connection);
   station_add("/xenstore/nonsense-again-and-again-is-met-with-patience", SELDOM,
               nonsense_again_and_again_is_met_with_patience);
-  g_test_add_func("/xenstore/a-watch-that-can-not-be-written-is-refused",
-                  a_watch_that_can_not_be_written_is_refused);
+  ADD_PAIR("/xenstore/a-watch-that-can-not-be-written-is-refused",
+           a_watch_that_can_not_be_written_is_refused);
+  ADD_PAIR("/xenstore/a-watch-may-be-answered-without-a-number", a_watch_may_be_answered_without_a_number);
+  ADD_PAIR("/xenstore/an-answer-that-is-there-is-not-too-late", an_answer_that_is_there_is_not_too_late);
   station_add("/xenstore/who-never-answers-is-left", SELDOM, who_never_answers_is_left);
   return g_test_run();
 }
