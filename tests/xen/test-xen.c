@@ -18,6 +18,8 @@ enum { A, B, MUTE, GUESTS };
 /* A has some 80 MiB available, B 200. */
 #define WORK_MIB 120
 #define FED_MIB 192
+/* Some 30 more than either needs. */
+#define PLENTY_MIB 184
 #define GROWS_S 90
 #define CALM_S 90
 #define STATE_S 120
@@ -313,15 +315,19 @@ static void
 test_reclaiming_kills_nobody(Bed *bed)
 {
   static const char unprotected[] = "<memory><guarantee unit='MiB'>1</guarantee></memory>";
-  uint64_t before_kib = guest_actual_kib(guest(bed, A)) + guest_actual_kib(guest(bed, B));
-  uint64_t swapped_kib[GUESTS];
+  uint64_t before_kib, swapped_kib[GUESTS];
 
+  /* They have more than they need. */
+  daemon_configure(bed, 160, NULL);
+  guest_await_actual(richer(bed), PLENTY_MIB * 1024, MEMORY_MIB * 1024, GROWS_S);
+  guest_await_rest(poorer(bed), GROWS_S);
+  before_kib = guest_actual_kib(richer(bed));
   for (guint i = A; i <= B; i++) {
     guest_configure(guest(bed, i), unprotected, TERMS_BALANCED, 1, MEMORY_MIB);
     swapped_kib[i] = guest_swapped_out_kib(guest(bed, i));
   }
   daemon_configure(bed, 4, "surplus=reclaim");
-  guest_await_actual(richer(bed), 0, before_kib / 2 - 32 * 1024, GROWS_S);
+  guest_await_actual(richer(bed), 0, before_kib - 32 * 1024, GROWS_S);
   for (guint i = A; i <= B; i++) {
     guest_await_rest(guest(bed, i), GROWS_S);
     run_in(guest(bed, i), "true");
