@@ -45,11 +45,26 @@ cagma_mux_init(CagmaMux *mux, const char *path, const CagmaLog *log, int epoll_f
   mux->barrier_id = cagma_clock_us();
 }
 
+/* A socket that is closed with something unread is a broken connection to the other end, at
+ * which qemu-ga exits. Behind the shutdown nothing more can come. */
+static void
+hang_up(int fd)
+{
+  static char chunk[4096];
+  ssize_t got;
+
+  shutdown(fd, SHUT_RDWR);
+  do {
+    got = read(fd, chunk, sizeof(chunk));
+  } while (got > 0 || (got < 0 && errno == EINTR));
+  close(fd);
+}
+
 void
 cagma_mux_close(CagmaMux *mux)
 {
   if (mux->fd >= 0)
-    close(mux->fd);
+    hang_up(mux->fd);
   mux->fd = -1;
   mux->readable = mux->writable = false;
   cagma_queue_clear(&mux->to_stock);
