@@ -45,70 +45,77 @@ level_at(const CagmaVessel *vessel, unsigned bits, uint64_t lambda)
   return cagma_max_kib((uint64_t)level, vessel->low_kib);
 }
 
-static uint64_t
-total_at(const Row *row, uint64_t lambda)
-{
-  uint64_t total_kib = 0;
+/* What the levels come to at some λ, and the weight of those that aren't full there. */
+typedef struct {
+  uint64_t lambda;
+  uint64_t total_kib;
+  uint64_t weight;
+} Point;
 
-  for (size_t i = 0; i < row->n; i++)
-    total_kib += level_at(&row->vessels[i], row->bits, lambda);
-  return total_kib;
-}
-
-/* The least λ at which every vessel that has a weight is full. */
-static uint64_t
-highest(const Row *row)
+static Point
+look_at(const Row *row, uint64_t lambda)
 {
-  uint64_t highest_lambda = 0;
+  Point point = { .lambda = lambda };
 
   for (size_t i = 0; i < row->n; i++) {
     const CagmaVessel *vessel = &row->vessels[i];
-    uint64_t lambda;
+    uint64_t level_kib = level_at(vessel, row->bits, lambda);
+
+    point.total_kib += level_kib;
+    if (level_kib < vessel->high_kib)
+      point.weight += vessel->weight;
+  }
+  return point;
+}
+
+/* No less than the least λ at which every vessel that has a weight is full. */
+static uint64_t
+highest(const Row *row)
+{
+  uint64_t most_kib = 0, least_weight = UINT64_MAX;
+
+  for (size_t i = 0; i < row->n; i++) {
+    const CagmaVessel *vessel = &row->vessels[i];
 
     if (!takes(vessel))
       continue;
-    lambda =
-        (uint64_t)(((Wide)cagma_above(vessel->high_kib, vessel->base_kib) << row->bits) / vessel->weight) + 1;
-    highest_lambda = lambda > highest_lambda ? lambda : highest_lambda;
+    most_kib = cagma_max_kib(most_kib, cagma_above(vessel->high_kib, vessel->base_kib));
+    least_weight = MIN(least_weight, vessel->weight);
   }
-  return highest_lambda;
+  return (uint64_t)(((Wide)most_kib << row->bits) / least_weight) + 1;
 }
 
-/* Where a straight line between the ends comes to the total: exact where no vessel runs full
- * or dry in between. */
+/* Where the total is reached if all that aren't full rise and none of them runs full: beyond
+ * where it is only by what rounds up. */
 static uint64_t
-on_the_line(uint64_t low, uint64_t high, uint64_t low_kib, uint64_t high_kib, uint64_t total_kib)
+straight_on(const Row *row, const Point *from, uint64_t total_kib)
 {
-  uint64_t rise_kib = cagma_max_kib(high_kib - low_kib, 1);
-
-  return low + 1 + (uint64_t)((Wide)(total_kib - low_kib) * (high - low - 1) / rise_kib);
+  return from->lambda + 1 +
+         (uint64_t)(((Wide)(total_kib - from->total_kib) << row->bits) / MAX(from->weight, 1));
 }
 
-/* Halving and guessing in turns: a guess is mostly far better, and halving keeps one that isn't
- * from taking long. */
+/* Newton's steps from below: each comes to the next vessels that run full. Halving each fourth
+ * time keeps it from taking long where there are many of those, or some that don't rise yet. */
 static uint64_t
 fitting(const Row *row, uint64_t total_kib)
 {
-  uint64_t low = 0, high = highest(row);
-  uint64_t low_kib = total_at(row, low), high_kib = total_at(row, high);
+  Point low = look_at(row, 0), at = look_at(row, highest(row));
+  uint64_t high = at.lambda;
 
   /* Those without a weight don't fill up. */
-  if (high_kib <= total_kib)
+  if (at.total_kib <= total_kib)
     return high;
   /* What's left in the end is less than a KiB for each. */
-  for (unsigned pass = 0; high - low > 1 && total_kib - low_kib >= row->n; pass++) {
-    uint64_t at = pass % 2 ? low + (high - low) / 2 : on_the_line(low, high, low_kib, high_kib, total_kib);
-    uint64_t at_kib = total_at(row, at);
+  for (unsigned pass = 1; high - low.lambda > 1 && total_kib - low.total_kib >= row->n; pass++) {
+    uint64_t next = pass % 4 ? straight_on(row, &low, total_kib) : low.lambda + (high - low.lambda) / 2;
 
-    if (at_kib > total_kib) {
-      high = at;
-      high_kib = at_kib;
-    } else {
+    at = look_at(row, CLAMP(next, low.lambda + 1, high - 1));
+    if (at.total_kib > total_kib)
+      high = at.lambda;
+    else
       low = at;
-      low_kib = at_kib;
-    }
   }
-  return low;
+  return low.lambda;
 }
 
 uint64_t

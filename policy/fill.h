@@ -16,7 +16,7 @@ typedef struct {
 } CagmaVessel;
 
 /* Fills the vessels; total_kib counts from nothing, their low_kib included. Where it is less
- * than these, each has its low_kib all the same. Found in some ten passes, at most 124,
+ * than these, each has its low_kib all the same. Found in some five passes, at most 250,
  * whatever the number of vessels; where all can be full, or none gets more than its low_kib,
  * in one.
  * Returns what the levels come to: less than total_kib by less than a KiB a vessel, as long as
