@@ -20,6 +20,7 @@ typedef struct {
   uint64_t standing_kib; /* what it has, or is on its way to */
   uint64_t guarantee_kib;
   uint64_t demand_kib;
+  uint64_t bare_kib; /* at most the demand: what it can't do without */
   uint64_t wish_kib; /* at least the demand: what would be of use to it */
   uint64_t limit_kib;
   uint64_t least_kib; /* at most its standing: it isn't brought below this (floor.h) */

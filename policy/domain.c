@@ -141,9 +141,13 @@ decay(uint64_t value, int64_t elapsed_us, int64_t half_life_us)
 static void
 move_ended(CagmaDomain *domain, int64_t now_us)
 {
+  gboolean shrank = domain->move == CAGMA_MOVE_SHRINK;
+
   domain->move = CAGMA_MOVE_NONE;
   domain->moved_us = now_us;
-  domain->stuck_count = 0;
+  /* That it grows says nothing of whether it shrinks. */
+  if (!domain->stuck_shrinking || shrank)
+    domain->stuck_count = 0;
 }
 
 static void
@@ -566,6 +570,7 @@ set_aside(CagmaDomain *domain, int64_t now_us)
   domain->move = CAGMA_MOVE_NONE;
   domain->moved_us = now_us;
   domain->shrunk_us = 0;
+  domain->stuck_shrinking = FALSE;
   domain->stuck_until_us =
       now_us + MIN(CAGMA_STUCK_BACKOFF_US << MIN(domain->stuck_count, 5), CAGMA_STUCK_BACKOFF_MAX_US);
   domain->stuck_count++;
@@ -581,6 +586,8 @@ cagma_domain_refused(CagmaDomain *domain, uint64_t previous_target_kib, int64_t 
 static void
 watch_move(CagmaDomain *domain, int64_t now_us)
 {
+  gboolean shrinks = domain->move == CAGMA_MOVE_SHRINK;
+
   /* A paused guest moves nothing and is not to blame for it. */
   if (domain->move == CAGMA_MOVE_NONE || domain->hold || domain->unresponsive) {
     domain->move_mark_us = now_us;
@@ -590,6 +597,7 @@ watch_move(CagmaDomain *domain, int64_t now_us)
     return;
 
   set_aside(domain, now_us);
+  domain->stuck_shrinking = shrinks;
   domain->withdraw = TRUE;
 }
 

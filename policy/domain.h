@@ -194,8 +194,9 @@ typedef struct {
   int64_t moved_us;       /* when the last move ended */
   int64_t stuck_until_us; /* 0: not stuck */
   uint32_t stuck_count;
-  gboolean waits;    /* for memory that others were asked to give for it */
-  gboolean withdraw; /* a stuck move's target is still out there: to be taken back */
+  gboolean stuck_shrinking; /* of a shrink, so that it may grow all the same */
+  gboolean waits;           /* for memory that others were asked to give for it */
+  gboolean withdraw;        /* a stuck move's target is still out there: to be taken back */
 
   /* The last report that counted. */
   CagmaSampleSource source;

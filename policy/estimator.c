@@ -86,6 +86,10 @@ cagma_demand_bound(const CagmaDomain *domain, CagmaDemand *demand)
   if (config->shares == 0)
     demand->demand_kib = cagma_min_kib(demand->demand_kib, cagma_domain_standing(domain));
   demand->demand_kib = cagma_clamp_kib(demand->demand_kib, config->guarantee_kib, config->limit_kib);
+  /* What isn't estimated has no headroom to do without. */
+  if (demand->regains || demand->blind || !demand->bare_kib)
+    demand->bare_kib = demand->demand_kib;
+  demand->bare_kib = cagma_clamp_kib(demand->bare_kib, config->guarantee_kib, demand->demand_kib);
   demand->wish_kib = config->shares ? cagma_clamp_kib(demand->wish_kib, demand->demand_kib, config->limit_kib)
                                     : demand->demand_kib;
 }
@@ -105,9 +109,11 @@ uint64_t
 cagma_headroom(const CagmaDomain *domain)
 {
   const CagmaConfig *config = &domain->config;
+  uint64_t least_kib = cagma_clamp_kib(cagma_permille(domain->used_kib, CAGMA_HEADROOM_LEAST_PERMILLE),
+                                       CAGMA_HEADROOM_LEAST_MIN_KIB, CAGMA_HEADROOM_LEAST_MAX_KIB);
   uint64_t headroom_kib = config->headroom_permille
                               ? cagma_permille(domain->used_kib, config->headroom_permille)
                               : config->headroom_kib;
 
-  return cagma_max_kib(headroom_kib, CAGMA_HEADROOM_MIN_KIB);
+  return cagma_max_kib(headroom_kib, least_kib);
 }

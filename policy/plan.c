@@ -178,12 +178,13 @@ make_claim(const CagmaHost *host, const CagmaDomain *domain, const CagmaDecision
     /* Without figures the guarantee is the only claim. */
     .demand_kib =
         cagma_max_kib(fresh ? decision->demand.demand_kib : domain->config.guarantee_kib, least_kib),
+    .bare_kib = cagma_max_kib(fresh ? decision->demand.bare_kib : domain->config.guarantee_kib, least_kib),
     .wish_kib = cagma_max_kib(fresh ? decision->demand.wish_kib : domain->config.guarantee_kib, least_kib),
     .limit_kib = domain->config.limit_kib,
     .least_kib = least_kib,
     .free_kib = cagma_above(domain->free_kib, cagma_headroom(domain)),
     .shares = domain->config.shares,
-    .may_shrink = fresh,
+    .may_shrink = fresh && !domain->stuck_until_us,
     .ready = may_shrink,
   };
   /* Nobody is asked to give for a need too small to be served. */
@@ -225,7 +226,9 @@ consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t 
   below = decision->standing_kib < domain->config.guarantee_kib;
   say_at_rest(domain, fresh, now_us, decision);
   may_shrink = fresh && cagma_domain_seen_since_move(domain) && !domain->stuck_until_us;
-  if (put_right(domain, index, may_shrink, plan) || domain->stuck_until_us || !domain->target_kib)
+  if (put_right(domain, index, may_shrink, plan) || !domain->target_kib)
+    return;
+  if (domain->stuck_until_us && !(domain->stuck_shrinking && fresh))
     return;
   if (!fresh && !below)
     return;
@@ -291,7 +294,7 @@ shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim,
   uint64_t wanted_kib = cagma_above(claim->standing_kib, claim->entitled_kib);
   uint64_t to_kib = claim->standing_kib, deadband_kib = shrink_deadband(plan, claim), spare_kib = 0;
   /* A guarantee of nothing is no wish to see the guest's kernel starve. */
-  uint64_t floor_kib = cagma_max_kib(claim->guarantee_kib, cagma_min_kib(CAGMA_HEADROOM_MIN_KIB, limit_kib));
+  uint64_t floor_kib = cagma_max_kib(claim->guarantee_kib, cagma_min_kib(CAGMA_SHRINK_LEAST_KIB, limit_kib));
 
   floor_kib = cagma_max_kib(floor_kib, claim->least_kib);
   if (!claim->ready)

@@ -10,6 +10,7 @@ __extension__ typedef unsigned __int128 Wide;
 /* The tiers, one above the other, and what is there already. */
 typedef struct {
   uint64_t floors_kib;
+  uint64_t bares_kib;
   uint64_t demands_kib;
   uint64_t wishes_kib;
   uint64_t standings_kib;
@@ -24,6 +25,15 @@ wish_of(const CagmaClaim *claim)
   return cagma_max_kib(wish_kib, cagma_claim_ceiling(claim));
 }
 
+/* Nobody waits for what is given to none without shares. */
+static uint64_t
+bare_of(const CagmaClaim *claim)
+{
+  if (claim->shares == 0)
+    return cagma_claim_floor(claim);
+  return cagma_clamp_kib(claim->bare_kib, cagma_claim_floor(claim), cagma_claim_ceiling(claim));
+}
+
 static Tiers
 add_up(const CagmaAllocation *allocation)
 {
@@ -33,6 +43,7 @@ add_up(const CagmaAllocation *allocation)
     const CagmaClaim *claim = &allocation->claims[i];
 
     tiers.floors_kib += cagma_claim_floor(claim);
+    tiers.bares_kib += bare_of(claim);
     tiers.demands_kib += cagma_claim_ceiling(claim);
     tiers.wishes_kib += wish_of(claim);
     tiers.standings_kib += claim->standing_kib;
@@ -58,9 +69,13 @@ level(CagmaAllocation *allocation, uint64_t capacity_kib, const Tiers *tiers)
     const CagmaClaim *claim = &allocation->claims[i];
     CagmaVessel vessel = { .base_kib = claim->guarantee_kib,
                            .low_kib = cagma_claim_floor(claim),
-                           .high_kib = cagma_claim_ceiling(claim),
+                           .high_kib = bare_of(claim),
                            .weight = claim->shares };
 
+    if (capacity_kib >= tiers->bares_kib) {
+      vessel.low_kib = vessel.high_kib;
+      vessel.high_kib = cagma_claim_ceiling(claim);
+    }
     if (capacity_kib >= tiers->demands_kib) {
       vessel.low_kib = vessel.high_kib;
       vessel.high_kib = wish_of(claim);

@@ -3,10 +3,11 @@
 
 #include "policy/allocator.h"
 
-/* The `shares` allocator: guarantees first, then three tiers, each of which is served where all
+/* The `shares` allocator: guarantees first, then four tiers, each of which is served where all
  * of the one before is. Up to what there is, C = in hand + Σ standing, levels are
  *
- *     Σ demand > C   min(demand, guarantee + λ × shares)
+ *     Σ bare > C     min(bare, guarantee + λ × shares)
+ *     Σ demand > C   min(demand, max(bare, guarantee + λ × shares))
  *     Σ wish > C     min(wish, max(demand, guarantee + λ × shares))
  *     else           min(limit, wish + λ × shares × demand): slack
  *

