@@ -7,6 +7,8 @@ OURS, ORACLE, STATIC = "cagma", "oracle", "static"
 PEERS = ("mom", "proxmox", "cagma-classic")
 # Where the best peer is nearer to the oracle than this, nothing is asked of the distance.
 DISTANCE = 0.10
+# What was asked of iterations is asked of progress too (runs.py).
+WORK = ("iterations", "progress")
 RESIDENCE, THROUGHPUT, SWAP, OWN_CPU_PERMILLE = 1.10, 0.95, 0.5, 10
 # What each mechanism is worth: the first with it, the second without.
 MECHANISMS = (("growth foreseen", "cagma", "cagma-unforeseen"), ("read-back", "cagma-readback", "cagma"),
@@ -72,35 +74,35 @@ def ample(figures, memory_guests):
               found.above(THROUGHPUT))
 
 
-def more_than_others(figures):
+def more_than_others(figures, name):
     verdicts = []
     for other in (STATIC, *PEERS):
-        found = figures.ratio("short", OURS, other, "iterations")
+        found = figures.ratio("short", OURS, other, name)
         verdicts.append(found.above(1))
-        yield row("short", f"iterations, times those of {other}: above 1", found, verdicts[-1])
+        yield row("short", f"{name}, times that of {other}: above 1", found, verdicts[-1])
     verdict = stats.overall(verdicts)
-    yield "short", "more iterations than static and every peer", "all four rows above", verdict, None
+    yield "short", f"more {name} than static and every peer", "all four rows above", verdict, None
 
 
-def best_peer(figures):
-    """(its name, its part of the oracle's iterations): the one that comes nearest; None if there are no runs."""
-    found = {peer: figures.ratio("short", peer, ORACLE, "iterations").value for peer in PEERS}
+def best_peer(figures, name):
+    """(who it is, its part of the oracle's figure): the one that comes nearest; None if there are no runs."""
+    found = {peer: figures.ratio("short", peer, ORACLE, name).value for peer in PEERS}
     found = {peer: value for peer, value in found.items() if value is not None}
     peer = max(found, key=found.get, default=None)
     return (peer, found[peer]) if peer else None
 
 
-def half_the_distance(figures):
+def half_the_distance(figures, name):
     """Ours less the middle between the best peer and the oracle, as a part of the oracle's, must not be negative."""
-    aim = "at most half of the best peer's distance to the oracle"
-    best = best_peer(figures)
+    aim = f"{name}: at most half of the best peer's distance to the oracle"
+    best = best_peer(figures, name)
     if best is None:
         return "short", aim, "not measured", said(stats.INCONCLUSIVE, 0), 0
     peer, part = best
     distance = f"{peer} is {abs(1 - part) * 100:.0f} % {'below' if part < 1 else 'above'} the oracle"
     if 1 - part < DISTANCE:
         return "short", aim, distance, f"not asked (below {DISTANCE * 100:.0f} %)", None
-    rounds = figures.together("short", (OURS, ORACLE, peer), "iterations")
+    rounds = figures.together("short", (OURS, ORACLE, peer), name)
     rounds = [(ours, oracle, theirs) for ours, oracle, theirs in rounds if oracle > 0]
     found = stats.mean([(ours - (oracle + theirs) / 2) / oracle for ours, oracle, theirs in rounds])
     if found.n == 0:
@@ -139,8 +141,9 @@ def overhead(figures, what, name):
 
 def judge(figures, memory_guests):
     """All rows."""
-    return [*ample(figures, memory_guests), *more_than_others(figures), half_the_distance(figures), guarantee(figures),
-            swapping(figures), overhead(figures, "cagmad", "own_cpu_permille"),
+    work = [row for name in WORK for row in (*more_than_others(figures, name), half_the_distance(figures, name))]
+    return [*ample(figures, memory_guests), *work, guarantee(figures), swapping(figures),
+            overhead(figures, "cagmad", "own_cpu_permille"),
             overhead(figures, "the agent in its guest", "agent_cpu_permille")]
 
 

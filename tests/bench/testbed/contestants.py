@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bed import BedError
 from hostview import HostView
-from sizes import KIB_PER_MIB
+from sizes import KIB_PER_MIB, REGIMES
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,6 +33,7 @@ class Fixed:
     """Sizes that stay."""
 
     agent = False
+    regimes = REGIMES
 
     def __init__(self, options):
         self.options = options
@@ -62,6 +63,18 @@ class Static(Fixed):
         return {guest.name: min(part, guest.max_kib) for guest in bed.guests}
 
 
+class Unmoved(Fixed):
+    """What CAGMA's authors compare theirs with: the sizes that the guests start with, though the host has more. Where
+    memory is short, these are static's."""
+
+    name = "unmoved"
+    regimes = ("ample",)
+
+    @staticmethod
+    def split(bed):
+        return {guest.name: guest.start_kib for guest in bed.guests}
+
+
 class Oracle(Fixed):
     """It knows what comes: everything at its maximum where memory is enough, the best fixed split where it isn't
     (oracle.py finds it)."""
@@ -84,6 +97,7 @@ class Program:
     """A contestant that is a process of its own, and decides all the time."""
 
     agent = False
+    regimes = REGIMES
 
     def __init__(self, options):
         self.options = options
@@ -191,6 +205,15 @@ class CagmaReadback(Cagma):
     extra = ("read-back=yes",)
 
 
+# Of the host's memory, MOM and Proxmox' rule both want that much free.
+THEIR_RESERVE_PERMILLE = 200
+
+
+def whole_host_kib(guests_kib):
+    """The host whose guests may have so much by those rules: they are to have what all others have."""
+    return guests_kib * 1000 // (1000 - THEIR_RESERVE_PERMILLE)
+
+
 class Onlooker(Program):
     """One that reads the host's figures in /proc/meminfo."""
 
@@ -203,7 +226,8 @@ class Onlooker(Program):
         """Returns the file it is to read in place of /proc/meminfo."""
         file = bed.dir / "meminfo"
         self.notes = bed.notes
-        self.view = HostView(file, bed.host_kib, lambda: sum(bed.actual_kib(guest.name) for guest in bed.guests))
+        self.view = HostView(file, whole_host_kib(bed.host_kib - bed.reserve_kib),
+                             lambda: sum(bed.actual_kib(guest.name) for guest in bed.guests))
         return file
 
     def stop(self):
@@ -269,5 +293,5 @@ class Mom(Onlooker):
         return told.stdout.strip() or "of unknown version"
 
 
-CONTESTANTS = {kind.name: kind for kind in (Static, Cagma, CagmaBalloon, CagmaClassic, Mom, Proxmox, Oracle,
+CONTESTANTS = {kind.name: kind for kind in (Static, Unmoved, Cagma, CagmaBalloon, CagmaClassic, Mom, Proxmox, Oracle,
                                             CagmaUnforeseen, CagmaReadback)}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The testbed's host as its kernel would show it: a /proc/meminfo for those who read one (MOM, Proxmox' rule).
 
-MemTotal is the size of the testbed's host. MemFree is that less what the guests' balloons leave them: all of it counts
+MemTotal is what it was made with (contestants.py). MemFree is that less what the guests' balloons leave them: all of it counts
 as touched, as it is once guests have been up for long enough to have filled it with page cache. A guest that has just
 booted has touched less; but the machine has more memory than the testbed's host, so that who promised what isn't
 there would have it. The host has no cache or swap of its own, and QEMU's own memory isn't counted for anybody."""

@@ -3,10 +3,10 @@
 
 What all demand beyond what there is, the shortage, is laid on the guests in different ways: on all in proportion to
 their demands, on one of them, on two in halves; then as the best of these, half as far again from the first way, since
-demands are no sharp figures. One run is noisy: the best two have a second one, with another seed. What counts are
-completed iterations of memory tasks. All runs are kept below OUT/search and not made again."""
+demands are no sharp figures. One run is noisy: the best two have a second one, with another seed. What counts is what
+runs.py calls progress: the sum of iterations is much the same with any split, as a guest's processor is busy as long as
+some of its tasks have their memory. All runs are kept below OUT/search and not made again."""
 
-import csv
 import itertools
 import json
 from dataclasses import asdict
@@ -15,6 +15,7 @@ from pathlib import Path
 from bed import BedError
 from contestants import Oracle
 from runner import Settings, run_once
+from runs import Bad, Run, progress
 from sizes import KIB_PER_MIB, Sizes, sizes
 
 SEEDS = (1001, 1002)  # none of the rounds'
@@ -73,7 +74,7 @@ class Search:
         self.settings, self.say = settings, say
         self.size = sizes("short", settings.factor, settings.calibration.demands_kib)
         self.splits: dict[str, dict[str, int]] = {}
-        self.scores: dict[str, list[int]] = {}
+        self.scores: dict[str, list[float]] = {}
 
     def try_(self, label: str, burden: dict[str, float], seed: int) -> None:
         split = laid(self.size, burden)
@@ -83,7 +84,7 @@ class Search:
             self.splits[label] = split
             self.scores.setdefault(label, []).append(score)
 
-    def measure(self, label: str, split: dict[str, int], seed: int, directory: Path) -> int | None:
+    def measure(self, label: str, split: dict[str, int], seed: int, directory: Path) -> float | None:
         """None where it can't be run, twice."""
         text = ", ".join(f"{name} {kib // KIB_PER_MIB}" for name, kib in split.items())
         for again in (True, False):
@@ -121,23 +122,23 @@ class Search:
 
     def keep(self, chosen: str) -> None:
         """For people and the report; the runs themselves are what counts when this is resumed."""
-        found = {"chosen": chosen, "tried": [{"label": label, "split_kib": self.splits[label], "iterations": scores}
+        found = {"chosen": chosen, "tried": [{"label": label, "split_kib": self.splits[label], "progress": scores}
                                              for label, scores in self.scores.items()]}
         path = self.settings.out / "search" / "summary.json"
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def score_of(directory: Path, size: Sizes) -> int | None:
-    """Completed iterations of memory tasks, of a run that is there and of these sizes."""
+def score_of(directory: Path, size: Sizes) -> float | None:
+    """Of a run that is there and of these sizes."""
     try:
         meta = json.loads((directory / "meta.json").read_text(encoding="utf-8"))
+        if (meta["host_kib"], meta["guests"]) != (size.host_kib, [asdict(guest) for guest in size.guests]):
+            return None
+        return progress(Run(directory))
     except FileNotFoundError:
         return None
-    if (meta["host_kib"], meta["guests"]) != (size.host_kib, [asdict(guest) for guest in size.guests]):
-        return None
-    end_us = meta["stages"] * meta["stage_s"] * 1e6
-    with open(directory / "iterations.csv", newline="", encoding="utf-8") as rows:
-        return sum(row["kind"] == "memory" and int(row["end_us"]) <= end_us for row in csv.DictReader(rows))
+    except Bad as error:
+        raise BedError(str(error)) from error
 
 
 def best_split(settings: Settings, say) -> dict[str, int]:

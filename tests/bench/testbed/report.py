@@ -38,6 +38,8 @@ def tables(memory_guests, disk_guest):
          [("all", SPREAD, "iterations", 1), *((name, what, "iterations", 1) for name, what in ratios), *iterations,
           (f"{disk_guest}, MiB/s", SPREAD, "disk_mib_s", 1),
           *((name, what, "disk_mib_s", 1) for name, what in ratios)]),
+        ("Progress: the geometric mean of the iterations that each task completed, and one",
+         [("all", SPREAD, "progress", 1), *((name, what, "progress", 1) for name, what in ratios)]),
         *times,
         ("Memory and disk",
          [("swapped in, MiB", SPREAD, "swap_in_mib", 1), ("out, MiB", SPREAD, "swap_out_mib", 1),
@@ -155,8 +157,10 @@ judged by differences in the same way. An aim is *met* or *missed* where the who
 
 Iterations are those of the memory tasks of all guests that were completed within the six stages. Static: an equal
 part of the memory for each guest. Oracle: everything at its maximum where memory is enough; the best fixed split that
-a search found where it is short, so that what moves memory can be better. The best peer is the one of MOM, Proxmox
-and the original CAGMA (`cagma-classic`) with the most iterations. The balancer's CPU time is cagmad's, or the peer's.
+a search found where it is short, so that what moves memory can be better; best is the one with the most progress. The
+best peer is the one of MOM, Proxmox and the original CAGMA (`cagma-classic`) with the most iterations, or progress.
+Progress is a measure of our own: as long as some of a guest's tasks have their memory its processor is busy, so that
+the sum of iterations is much the same with any split, and doesn't show that the other tasks stand still. The balancer's CPU time is cagmad's, or the peer's.
 Stalled: the part of the time in which nothing in the guest went on for want of memory (the kernel's `full` pressure).
 """
 
@@ -178,10 +182,10 @@ def text(found, left_out, figures):
                      *(cell(figures, regime, contestant, column) for column in columns)]
                     for contestant in plots.order(contestants)]
             lines += [title, "", *markdown(["", "rounds", *(column[0] for column in columns)], rows)]
-    names = ["iterations", *(f"residence_{guest}_s" for guest in memory_guests), "swap_in_mib", "disk_mib_s"]
+    names = ["iterations", "progress", *(f"residence_{guest}_s" for guest in memory_guests), "swap_in_mib", "disk_mib_s"]
     worth = list(aims.mechanisms(figures, names))
     if worth:
-        header = ["regime", "mechanism", "compared", "iterations",
+        header = ["regime", "mechanism", "compared", "iterations", "progress",
                   *(f"residence {guest.upper()}" for guest in memory_guests), "swapped in", "disk throughput"]
         lines += ["## What mechanisms are worth", "", "With it, times without it.", "", *markdown(header, worth)]
     lines += ["## How it is counted", "", METHOD]

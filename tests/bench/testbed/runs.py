@@ -3,6 +3,7 @@
 import bisect
 import csv
 import json
+import math
 import statistics
 
 SAMPLE_US = 3_000_000  # the paper looks at everything each 3 s
@@ -244,9 +245,16 @@ DISK_OPS = ("rd_ops", "wr_ops")
 SWAP_OPS = ("swap_rd_ops", "swap_wr_ops")
 
 
+def progress(run):
+    """The geometric mean of what tasks, of all kinds, have completed, and one: twice as much for one counts as much as
+    twice as much for another, so that many that stand still aren't made up for by few that have the processor for
+    themselves (proportional fairness; Kelly 1997)."""
+    return math.exp(statistics.fmean(math.log1p(len(task.ends)) for task in run.tasks))
+
+
 def figures(run):
     """What the report compares, by name; None where it isn't known."""
-    said = {"iterations": len(run.durations(run.guests, "memory"))}
+    said = {"iterations": len(run.durations(run.guests, "memory")), "progress": progress(run)}
     for guest in run.memory_guests:
         ages = [age for age, _ in (run.running(guest, t_us) for t_us in run.sample_times()) if age is not None]
         said[f"iterations_{guest}"] = len(run.durations([guest], "memory"))
