@@ -34,15 +34,15 @@ bits_for(const CagmaVessel *vessels, size_t n)
   return 20 + 63 - (unsigned)__builtin_clzll(least);
 }
 
+/* Without branches, which would go either way. */
 static uint64_t
 level_at(const CagmaVessel *vessel, unsigned bits, uint64_t lambda)
 {
   Wide above = (Wide)vessel->weight * lambda >> bits;
-  Wide level = vessel->base_kib + above;
+  uint64_t level_kib = vessel->base_kib + (uint64_t)MIN(above, (Wide)CAGMA_MAX_KIB);
+  uint64_t high_kib = cagma_max_kib(vessel->high_kib, vessel->low_kib);
 
-  if (level >= vessel->high_kib)
-    return cagma_max_kib(vessel->high_kib, vessel->low_kib);
-  return cagma_max_kib((uint64_t)level, vessel->low_kib);
+  return cagma_clamp_kib(level_kib, vessel->low_kib, high_kib);
 }
 
 /* What the levels come to at some λ, and the weight of those that aren't full there. */
@@ -62,8 +62,7 @@ look_at(const Row *row, uint64_t lambda)
     uint64_t level_kib = level_at(vessel, row->bits, lambda);
 
     point.total_kib += level_kib;
-    if (level_kib < vessel->high_kib)
-      point.weight += vessel->weight;
+    point.weight += level_kib < vessel->high_kib ? vessel->weight : 0;
   }
   return point;
 }

@@ -156,7 +156,7 @@ judged by differences in the same way. An aim is *met* or *missed* where the who
 *inconclusive* otherwise, and always with fewer than 3 rounds. More rounds decide.
 
 Iterations are those of the memory tasks of all guests that were completed within the six stages. Static: an equal
-part of the memory for each guest. Oracle: everything at its maximum where memory is enough; the best fixed split that
+part of the memory for each guest; unmoved: the sizes that guests start with. Oracle: everything at its maximum where memory is enough; the best fixed split that
 a search found where it is short, so that what moves memory can be better; best is the one with the most progress. The
 best peer is the one of MOM, Proxmox and the original CAGMA (`cagma-classic`) with the most iterations, or progress.
 Progress is a measure of our own: as long as some of a guest's tasks have their memory its processor is busy, so that

@@ -13,7 +13,12 @@
 
 #include "tasks.h"
 
-enum { WORDS_PER_PAGE = PAGE_BYTES / sizeof(uint64_t) };
+enum {
+  WORDS_PER_PAGE = PAGE_BYTES / sizeof(uint64_t),
+  LINE_BYTES = 64,
+  WORDS_PER_LINE = LINE_BYTES / sizeof(uint64_t),
+  LINES_PER_PAGE = PAGE_BYTES / LINE_BYTES,
+};
 
 static _Noreturn void
 give_up(Slot *slot, const char *what)
@@ -70,6 +75,14 @@ random_page(uint64_t *state, uint64_t pages)
   return (size_t)((next_random(state) >> 32) * pages >> 32);
 }
 
+/* Of a page that word which is touched. Were it the first of each page, all would share a few
+ * sets of the processor's caches, and each touch go to the memory that other machines share. */
+static size_t
+word_of(size_t page)
+{
+  return page * WORDS_PER_PAGE + page % LINES_PER_PAGE * WORDS_PER_LINE;
+}
+
 void
 task_memory(Slot *slot, uint64_t size_kib, uint64_t steps, uint64_t seed)
 {
@@ -80,12 +93,12 @@ task_memory(Slot *slot, uint64_t size_kib, uint64_t steps, uint64_t seed)
   offer_to_oom_killer(slot);
   memory = (volatile uint64_t *)map_memory(slot, pages * PAGE_BYTES);
   for (size_t page = 0; page < pages; page++)
-    memory[page * WORDS_PER_PAGE] = next_random(&state);
+    memory[word_of(page)] = next_random(&state);
   for (;;) {
     const int64_t start_us = tasks_now_us();
 
     for (uint64_t step = 0; step < steps; step++) {
-      volatile uint64_t *word = &memory[random_page(&state, pages) * WORDS_PER_PAGE];
+      volatile uint64_t *word = &memory[word_of(random_page(&state, pages))];
 
       if (step % 2 == 0)
         *word = step;
