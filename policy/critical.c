@@ -52,8 +52,10 @@ estimate_deficit(const CagmaDomain *domain, CagmaDemand *demand)
   demand->critical_kib =
       cagma_permille(demand->swap_back_kib, domain->config.rate_permille) + demand->headroom_kib;
   demand->demand_kib = domain->used_kib + demand->critical_kib;
-  demand->bare_kib =
-      demand->demand_kib - cagma_permille(demand->headroom_kib, 1000 - CAGMA_BARE_HEADROOM_PERMILLE);
+  /* Whose swap is full, or has none, is killed for want of headroom, not slowed down. */
+  if (domain->has_swap_used && domain->swap_total_kib >= domain->swap_used_kib + demand->headroom_kib)
+    demand->bare_kib =
+        demand->demand_kib - cagma_permille(demand->headroom_kib, 1000 - CAGMA_BARE_HEADROOM_PERMILLE);
 }
 
 static void

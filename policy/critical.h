@@ -8,7 +8,7 @@
  * Source `deficit`, after Wu & Sun's CAGMA (2017):
  *     CMA    = rate × swap_back + headroom
  *     target = actual + CMA − AVM = used + CMA
- *   headroom = max(configured, used / 8 between 16 and 64 MiB)     (the original: 64 MiB)
+ *   headroom = max(configured, used / 4 between 16 and 64 MiB)     (the original: 64 MiB)
  *   swap_back = what it lately swapped in; and while it has less available than the
  *   headroom, what it lately swapped out, since memory pushed out for lack of room
  *   will be wanted back before anything of it has been swapped in.
@@ -16,8 +16,8 @@
  * What would be of use beside, its wish, is served where all demands are:
  *   foreseen   consumption × horizon: what it will have taken up before memory can arrive,
  *              as far as the headroom doesn't cover it
- * Where not all demands fit, a quarter of the headroom has to do: while one guest keeps memory
- * for what may come, another swaps.
+ * Where not all demands fit, a quarter of the headroom has to do for who has swap to go to:
+ * while one guest keeps memory for what may come, another swaps.
  *
  * The other sources, as the original program has it (Eklipsorz/CAGMA: C = 1.1 × S,
  * target + C − AVM):
@@ -30,7 +30,7 @@
  *   counters, whatever the source: approximated. The headroom is the least since an S
  *   of nothing would let available memory fall to nothing (a defect of the original). */
 
-/* Of the headroom, what it can't do without. */
+/* Of the headroom, what it can't do without where it can swap for the rest. */
 #define CAGMA_BARE_HEADROOM_PERMILLE 250
 
 /* Foreseen consumption asks at most for this part of the domain's own size at

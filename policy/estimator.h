@@ -9,10 +9,10 @@
 /* How much memory does a domain need, and why? Several answers, each a module of its own
  * behind one interface: critical.h, loadavg.h, missratio.h, and `static`: the guarantee. */
 
-/* The least headroom, whatever is configured: an eighth of what the guest uses, between these.
- * 64 MiB is the original's; for guests of less than 512 MiB, whose kernels keep less, it would
- * be a third of what they have, which others then lack. */
-#define CAGMA_HEADROOM_LEAST_PERMILLE 125
+/* The least headroom, whatever is configured: a quarter of what the guest uses, between these.
+ * 64 MiB is the original's; for guests that use less than 256, whose kernels keep less, it
+ * would be a third of what they have, which others then lack. */
+#define CAGMA_HEADROOM_LEAST_PERMILLE 250
 #define CAGMA_HEADROOM_LEAST_MIN_KIB CAGMA_MIB(16)
 #define CAGMA_HEADROOM_LEAST_MAX_KIB CAGMA_MIB(64)
 

@@ -34,7 +34,7 @@ test_critical(void)
     uint64_t critical, demand, wish;
   } cases[] = {
     { "10 % of what is used", 1000, 100, 0, 0, 1100, 0, 100, 1100, 1100 },
-    { "an eighth of it at the least", 480, 100, 0, 0, 1100, 0, 60, 540, 540 },
+    { "64 MiB at the least", 500, 100, 0, 0, 1100, 0, 64, 564, 564 },
     { "a fixed headroom", 1000, 0, 200, 0, 1100, 0, 200, 1200, 1200 },
     { "a fixed headroom of too little", 1000, 0, 10, 0, 1100, 0, 64, 1064, 1064 },
     { "what was swapped back × 1.1", 1000, 100, 0, 300, 1100, 0, 100 + 330, 1430, 1430 },
@@ -63,7 +63,7 @@ test_critical(void)
   }
 }
 
-/* 1000 used, a headroom of 100: 1100 are needed, and 1025 where not all that is needed fits. */
+/* 1000 used, a headroom of 100: 1100 are needed. */
 static void
 test_what_would_be_of_use_beside(void)
 {
@@ -93,19 +93,18 @@ test_what_would_be_of_use_beside(void)
     g_assert_cmpuint(demand.wish_kib, ==, CAGMA_MIB(cases[i].wish));
     g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(100));
     g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(1100));
-    g_assert_cmpuint(demand.bare_kib, ==, CAGMA_MIB(1025));
   }
 }
 
-/* An eighth of what it uses, between 16 and 64 MiB, whatever is configured. */
+/* A quarter of what it uses, between 16 and 64 MiB, whatever is configured. */
 static void
 test_least_headroom(void)
 {
   static const struct {
     uint64_t used, configured, headroom;
   } cases[] = {
-    { 64, 0, 16 },  { 128, 0, 16 },  { 200, 0, 25 },  { 400, 0, 50 },    { 512, 0, 64 },
-    { 600, 0, 64 }, { 4000, 0, 64 }, { 200, 24, 25 }, { 200, 100, 100 }, { 4000, 100, 100 },
+    { 32, 0, 16 },  { 64, 0, 16 },   { 100, 0, 25 },  { 200, 0, 50 },    { 256, 0, 64 },
+    { 600, 0, 64 }, { 4000, 0, 64 }, { 100, 24, 25 }, { 100, 100, 100 }, { 4000, 100, 100 },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -117,8 +116,38 @@ test_least_headroom(void)
   }
 }
 
-/* What can't be done without is within what holds for every demand, and the whole of one that is
- * no estimate. */
+/* 1000 used, a headroom of 100. What can't be done without is less than the demand only for who
+ * has swap to go to, and isn't killed for want of it. */
+static void
+test_bare_need(void)
+{
+  static const struct {
+    const char *what;
+    gboolean told;
+    uint64_t swap_total, swap_used, bare;
+  } cases[] = {
+    { "a quarter of the headroom, where there is swap", TRUE, 500, 0, 1025 },
+    { "as much as the headroom is enough", TRUE, 500, 400, 1025 },
+    { "all of it, where swap is all but full", TRUE, 500, 401, 1100 },
+    { "or there is none", TRUE, 0, 0, 1100 },
+    { "or nobody tells", FALSE, 500, 0, 1100 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    CagmaDomain domain = domain_that_uses(1000, 100);
+    CagmaDemand demand;
+
+    g_test_message("%s", cases[i].what);
+    domain.config.headroom_permille = 100;
+    domain.has_swap_used = cases[i].told;
+    domain.swap_total_kib = CAGMA_MIB(cases[i].swap_total);
+    domain.swap_used_kib = CAGMA_MIB(cases[i].swap_used);
+    cagma_estimate(&domain, SECONDS(3), &demand);
+    g_assert_cmpuint(demand.bare_kib, ==, CAGMA_MIB(cases[i].bare));
+  }
+}
+
+/* It is within what holds for every demand, and the whole of one that is no estimate. */
 static void
 test_bare_need_is_bounded(void)
 {
@@ -126,6 +155,8 @@ test_bare_need_is_bounded(void)
   CagmaDemand demand;
 
   domain.config.headroom_permille = 100;
+  domain.has_swap_used = TRUE;
+  domain.swap_total_kib = CAGMA_MIB(500);
   domain.config.limit_kib = CAGMA_MIB(1010);
   cagma_estimate(&domain, SECONDS(3), &demand);
   g_assert_cmpuint(demand.bare_kib, ==, CAGMA_MIB(1010));
@@ -155,7 +186,7 @@ test_what_was_pushed_out_counts_while_there_is_no_room(void)
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-    CagmaDomain domain = domain_that_uses(512, cases[i].available);
+    CagmaDomain domain = domain_that_uses(500, cases[i].available);
     CagmaDemand demand;
 
     domain.swap_back_kib = CAGMA_MIB(cases[i].swap_back);
@@ -352,7 +383,8 @@ main(int argc, char **argv)
   g_test_add_func("/estimator/critical", test_critical);
   g_test_add_func("/estimator/wish", test_what_would_be_of_use_beside);
   g_test_add_func("/estimator/least-headroom", test_least_headroom);
-  g_test_add_func("/estimator/bare", test_bare_need_is_bounded);
+  g_test_add_func("/estimator/bare", test_bare_need);
+  g_test_add_func("/estimator/bare-bounds", test_bare_need_is_bounded);
   g_test_add_func("/estimator/grant-raises-nothing", test_a_grant_alone_raises_nothing);
   g_test_add_func("/estimator/pushed-out", test_what_was_pushed_out_counts_while_there_is_no_room);
   g_test_add_func("/estimator/no-figures", test_without_figures_it_demands_what_it_stands_at);
