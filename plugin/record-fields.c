@@ -268,6 +268,7 @@ static const CagmaField decision_list[] = {
   FIELD(CagmaDecision, demand.swap_back_kib, SIZE),
   FIELD(CagmaDecision, demand.foreseen_kib, SIZE),
   FIELD(CagmaDecision, demand.consumption_kib_per_s, SIZE),
+  FIELD(CagmaDecision, demand.cache_back_kib, SIZE),
   FIELD(CagmaDecision, demand.footprint_kib, SIZE),
   FIELD(CagmaDecision, demand.heard, FLAG),
   FIELD(CagmaDecision, demand.load1_permille, COUNT),

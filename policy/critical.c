@@ -58,6 +58,19 @@ estimate_deficit(const CagmaDomain *domain, CagmaDemand *demand)
         demand->demand_kib - cagma_permille(demand->headroom_kib, 1000 - CAGMA_BARE_HEADROOM_PERMILLE);
 }
 
+/* What would be of use beside. */
+static void
+wish(const CagmaDomain *domain, CagmaDemand *demand)
+{
+  demand->wish_kib = demand->demand_kib + cagma_above(demand->foreseen_kib, demand->headroom_kib);
+  if (domain->cache_back_kib < CAGMA_CACHE_BACK_MIN_KIB || domain->without & CAGMA_RULE_CACHE_BACK)
+    return;
+  demand->cache_back_kib = domain->cache_back_kib;
+  demand->wish_kib = cagma_max_kib(demand->wish_kib,
+                                   domain->used_kib + domain->available_kib +
+                                       cagma_permille(domain->cache_back_kib, domain->config.rate_permille));
+}
+
 static void
 estimate(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *demand)
 {
@@ -72,7 +85,7 @@ estimate(const CagmaDomain *domain, int64_t horizon_us, CagmaDemand *demand)
     estimate_deficit(domain, demand);
   else
     estimate_footprint(domain, demand);
-  demand->wish_kib = demand->demand_kib + cagma_above(demand->foreseen_kib, demand->headroom_kib);
+  wish(domain, demand);
 }
 
 static void
@@ -102,6 +115,9 @@ explain(GString *text, const CagmaDemand *demand)
     g_string_append_printf(
         text, "; it takes up another " CAGMA_MIB_FORMAT " before memory can arrive, at %" PRIu64 " KiB/s",
         cagma_mib(demand->foreseen_kib), demand->consumption_kib_per_s);
+  if (demand->cache_back_kib)
+    g_string_append_printf(text, "; it lately read " CAGMA_MIB_FORMAT " of its page cache again",
+                           cagma_mib(demand->cache_back_kib));
 }
 
 const CagmaEstimator cagma_estimator_critical = {

@@ -8,7 +8,7 @@
  * Source `deficit`, after Wu & Sun's CAGMA (2017):
  *     CMA    = rate × swap_back + headroom
  *     target = actual + CMA − AVM = used + CMA
- *   headroom = max(configured, used / 4 between 16 and 64 MiB)     (the original: 64 MiB)
+ *   headroom = max(64 MiB, configured)
  *   swap_back = what it lately swapped in; and while it has less available than the
  *   headroom, what it lately swapped out, since memory pushed out for lack of room
  *   will be wanted back before anything of it has been swapped in.
@@ -16,6 +16,8 @@
  * What would be of use beside, its wish, is served where all demands are:
  *   foreseen   consumption × horizon: what it will have taken up before memory can arrive,
  *              as far as the headroom doesn't cover it
+ *   cache      used + AVM + rate × cache_back. Available memory counts the page cache; where
+ *              some of it is read again soon after its eviction, all of it is in use.
  * Where not all demands fit, a quarter of the headroom has to do for who has swap to go to:
  * while one guest keeps memory for what may come, another swaps.
  *
@@ -36,6 +38,9 @@
 /* Foreseen consumption asks at most for this part of the domain's own size at
  * once: a burst is not a trend. */
 #define CAGMA_FORESEEN_MAX_PERMILLE 500
+
+/* Page cache that came back lately, below which it says nothing. */
+#define CAGMA_CACHE_BACK_MIN_KIB CAGMA_MIB(4)
 
 /* Beyond this a rate says nothing of what will be taken up. */
 #define CAGMA_HORIZON_MAX_MS ((int64_t)60 * 1000)

@@ -109,11 +109,9 @@ uint64_t
 cagma_headroom(const CagmaDomain *domain)
 {
   const CagmaConfig *config = &domain->config;
-  uint64_t least_kib = cagma_clamp_kib(cagma_permille(domain->used_kib, CAGMA_HEADROOM_LEAST_PERMILLE),
-                                       CAGMA_HEADROOM_LEAST_MIN_KIB, CAGMA_HEADROOM_LEAST_MAX_KIB);
   uint64_t headroom_kib = config->headroom_permille
                               ? cagma_permille(domain->used_kib, config->headroom_permille)
                               : config->headroom_kib;
 
-  return cagma_max_kib(headroom_kib, least_kib);
+  return cagma_max_kib(headroom_kib, CAGMA_HEADROOM_MIN_KIB);
 }

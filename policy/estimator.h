@@ -9,12 +9,9 @@
 /* How much memory does a domain need, and why? Several answers, each a module of its own
  * behind one interface: critical.h, loadavg.h, missratio.h, and `static`: the guarantee. */
 
-/* The least headroom, whatever is configured: a quarter of what the guest uses, between these.
- * 64 MiB is the original's; for guests that use less than 256, whose kernels keep less, it
- * would be a third of what they have, which others then lack. */
-#define CAGMA_HEADROOM_LEAST_PERMILLE 250
-#define CAGMA_HEADROOM_LEAST_MIN_KIB CAGMA_MIB(16)
-#define CAGMA_HEADROOM_LEAST_MAX_KIB CAGMA_MIB(64)
+/* Below this an amount of available memory is no headroom at all: a Linux guest's
+ * watermarks and per-CPU lists take tens of MiB. */
+#define CAGMA_HEADROOM_MIN_KIB CAGMA_MIB(64)
 
 /* A demand, and the numbers it was reasoned with. Plain values: it outlives its domain. */
 typedef struct {
@@ -35,6 +32,7 @@ typedef struct {
   uint64_t swap_back_kib;         /* what of its swapped memory it has lately shown to need */
   uint64_t foreseen_kib;          /* what it will have taken up before memory can arrive … */
   uint64_t consumption_kib_per_s; /* … at this pace */
+  uint64_t cache_back_kib;        /* page cache it lately read again; 0: little */
   uint64_t footprint_kib;         /* S; 0 with source deficit */
 
   /* loadavg */
@@ -89,6 +87,6 @@ void cagma_demand_bound(const CagmaDomain *domain, CagmaDemand *demand);
  * stop. */
 void cagma_demand_explain(GString *text, CagmaEstimatorKind kind, const CagmaDemand *demand);
 
-/* The available memory that is to be kept for the domain: what is configured, or the least
- * headroom where that is more. */
+/* The available memory that the domain's configuration wants kept: what is configured, at
+ * least CAGMA_HEADROOM_MIN_KIB. */
 uint64_t cagma_headroom(const CagmaDomain *domain);

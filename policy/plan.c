@@ -294,7 +294,7 @@ shrink_to(const CagmaHost *host, const CagmaPlan *plan, const CagmaClaim *claim,
   uint64_t wanted_kib = cagma_above(claim->standing_kib, claim->entitled_kib);
   uint64_t to_kib = claim->standing_kib, deadband_kib = shrink_deadband(plan, claim), spare_kib = 0;
   /* A guarantee of nothing is no wish to see the guest's kernel starve. */
-  uint64_t floor_kib = cagma_max_kib(claim->guarantee_kib, cagma_min_kib(CAGMA_SHRINK_LEAST_KIB, limit_kib));
+  uint64_t floor_kib = cagma_max_kib(claim->guarantee_kib, cagma_min_kib(CAGMA_HEADROOM_MIN_KIB, limit_kib));
 
   floor_kib = cagma_max_kib(floor_kib, claim->least_kib);
   if (!claim->ready)

@@ -16,8 +16,6 @@
 #define CAGMA_GROW_DEADBAND_PERMILLE 20
 #define CAGMA_SHRINK_DEADBAND_KIB CAGMA_MIB(16)
 #define CAGMA_SHRINK_DEADBAND_PERMILLE 30
-/* No guest is made smaller than this, be its guarantee nothing. */
-#define CAGMA_SHRINK_LEAST_KIB CAGMA_MIB(64)
 /* A guest that swaps is given less than that too. */
 #define CAGMA_GROW_SWAPPING_KIB CAGMA_MIB(4)
 

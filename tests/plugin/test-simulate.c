@@ -192,7 +192,7 @@ test_without(void)
   static const char *const args[] = { "--policy=cagma,mom", "--json", NULL };
   static const char *const without_args[] = { "--policy=cagma,mom", "--json",
                                               "--without=swap-back,pushed-out,foreseen,emergency",
-                                              "--without=hurt", NULL };
+                                              "--without=cache-back", NULL };
   char *dir = kit_tmpdir();
   g_autoptr(KitRun) with = simulate(dir, args);
   g_autoptr(KitRun) without = simulate(dir, without_args);
@@ -204,7 +204,7 @@ test_without(void)
   of_with = json_of(with);
   of_without = json_of(without);
   kit_assert_has(with->out, "\"without\" : \"\"");
-  kit_assert_has(without->out, "\"without\" : \"foreseen, swap-back, pushed-out, emergency, hurt\"");
+  kit_assert_has(without->out, "\"without\" : \"foreseen, swap-back, pushed-out, cache-back, emergency\"");
   g_assert_cmpfloat(number(policy_of(of_without, 0), "short-mib-s"), >,
                     number(policy_of(of_with, 0), "short-mib-s"));
   g_assert_cmpfloat(number(policy_of(of_without, 1), "short-mib-s"), ==,

@@ -42,7 +42,7 @@ test_critical(void)
     { "3 s of consumption, where that's more than the headroom", 1000, 100, 0, 0, 1100, 50, 100, 1100, 1150 },
     { "3 s of consumption, where that's less", 1000, 100, 0, 0, 1100, 20, 100, 1100, 1100 },
     { "consumption of half its size at the most", 1000, 100, 0, 0, 1100, 9000, 100, 1100, 1550 },
-    { "never below the guarantee", 50, 100, 0, 0, 1100, 0, 16, 256, 256 },
+    { "never below the guarantee", 50, 100, 0, 0, 1100, 0, 64, 256, 256 },
     { "never above the limit", 8000, 500, 0, 0, 1100, 0, 4000, 8192, 8192 },
   };
 
@@ -69,50 +69,38 @@ test_what_would_be_of_use_beside(void)
 {
   static const struct {
     const char *what;
-    uint64_t consumption_per_s;
-    uint32_t shares;
-    uint64_t limit, wish;
+    uint64_t available, cache_back, consumption_per_s;
+    uint32_t rate, shares;
+    uint64_t limit, wish, cache_told;
   } cases[] = {
-    { "nothing", 0, 1000, 8192, 1100 },
-    { "no more than the headroom", 33, 1000, 8192, 1100 },
-    { "what it takes up beyond its headroom", 100, 1000, 8192, 1300 },
-    { "no more than the limit", 100, 1000, 1200, 1200 },
-    { "nothing without shares", 100, 0, 8192, 1100 },
+    { "nothing", 100, 0, 0, 1100, 1000, 8192, 1100, 0 },
+    { "cache that came back × 1.1, on top of the cache it has", 300, 100, 0, 1100, 1000, 8192, 1410, 100 },
+    { "× 2", 300, 100, 0, 2000, 1000, 8192, 1500, 100 },
+    { "so little cache says nothing", 300, 3, 0, 1100, 1000, 8192, 1100, 0 },
+    { "a little more does", 300, 4, 0, 1000, 1000, 8192, 1304, 4 },
+    { "less than what is needed anyway", 10, 50, 0, 1100, 1000, 8192, 1100, 50 },
+    { "what is foreseen, where that's more", 100, 100, 100, 1100, 1000, 8192, 1300, 100 },
+    { "the cache, where that's more", 300, 100, 100, 1100, 1000, 8192, 1410, 100 },
+    { "no more than the limit", 300, 100, 100, 1100, 1000, 1200, 1200, 100 },
+    { "nothing without shares", 300, 100, 100, 1100, 0, 8192, 1100, 100 },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-    CagmaDomain domain = domain_that_uses(1000, 100);
+    CagmaDomain domain = domain_that_uses(1000, cases[i].available);
     CagmaDemand demand;
 
     g_test_message("%s", cases[i].what);
     domain.config.headroom_permille = 100;
+    domain.config.rate_permille = cases[i].rate;
     domain.config.shares = cases[i].shares;
     domain.config.limit_kib = CAGMA_MIB(cases[i].limit);
+    domain.cache_back_kib = CAGMA_MIB(cases[i].cache_back);
     domain.consumption_kib_per_s = CAGMA_MIB(cases[i].consumption_per_s);
     cagma_estimate(&domain, SECONDS(3), &demand);
     g_assert_cmpuint(demand.wish_kib, ==, CAGMA_MIB(cases[i].wish));
+    g_assert_cmpuint(demand.cache_back_kib, ==, CAGMA_MIB(cases[i].cache_told));
     g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(100));
     g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(1100));
-  }
-}
-
-/* A quarter of what it uses, between 16 and 64 MiB, whatever is configured. */
-static void
-test_least_headroom(void)
-{
-  static const struct {
-    uint64_t used, configured, headroom;
-  } cases[] = {
-    { 32, 0, 16 },  { 64, 0, 16 },   { 100, 0, 25 },  { 200, 0, 50 },    { 256, 0, 64 },
-    { 600, 0, 64 }, { 4000, 0, 64 }, { 100, 24, 25 }, { 100, 100, 100 }, { 4000, 100, 100 },
-  };
-
-  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-    CagmaDomain domain = domain_that_uses(cases[i].used, 1000);
-
-    domain.config.headroom_permille = 0;
-    domain.config.headroom_kib = CAGMA_MIB(cases[i].configured);
-    g_assert_cmpuint(cagma_headroom(&domain), ==, CAGMA_MIB(cases[i].headroom));
   }
 }
 
@@ -337,6 +325,7 @@ test_wildest_figures_end_at_the_limit(void)
   CagmaDemand demand;
 
   domain.used_kib = domain.swap_back_kib = domain.consumption_kib_per_s = CAGMA_MAX_KIB;
+  domain.cache_back_kib = CAGMA_MAX_KIB;
   domain.config.rate_permille = CAGMA_RATE_MAX_PERMILLE;
   domain.config.headroom_permille = CAGMA_HEADROOM_MAX_PERMILLE;
   cagma_estimate(&domain, INT64_MAX, &demand);
@@ -382,7 +371,6 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/estimator/critical", test_critical);
   g_test_add_func("/estimator/wish", test_what_would_be_of_use_beside);
-  g_test_add_func("/estimator/least-headroom", test_least_headroom);
   g_test_add_func("/estimator/bare", test_bare_need);
   g_test_add_func("/estimator/bare-bounds", test_bare_need_is_bounded);
   g_test_add_func("/estimator/grant-raises-nothing", test_a_grant_alone_raises_nothing);

@@ -153,25 +153,28 @@ test_wish_and_what_it_is_from(void)
   Rig rig;
 
   rig_init(&rig, 1024 + 300);
-  rig_add(&rig, 4096, 1024, 200)->config.rate_permille = 1000;
+  rig_add(&rig, 4096, 1024, 500)->config.rate_permille = 1000;
   rig_pass(&rig, 3);
-  rig.domains[0].consumption_kib_per_s = CAGMA_MIB(132);
+  rig.domains[0].cache_back_kib = CAGMA_MIB(200);
+  rig.domains[0].consumption_kib_per_s = CAGMA_MIB(50);
   rig_decide(&rig);
-  assert_says(&rig, 0, "has 200 MiB available and needs 64 MiB; could use a size of up to 1220 MiB");
+  assert_says(&rig, 0, "has 500 MiB available and needs 64 MiB; could use a size of up to 1224 MiB");
   assert_explains(
       &rig, 0,
-      "estimator critical: used 824 MiB + critical 64 MiB (headroom 64 MiB, lately swapped 0 MiB × 1.0); "
-      "it takes up another 396 MiB before memory can arrive, at 135168 KiB/s. Within its guarantee of 256 "
-      "MiB and limit of 4096 MiB it should have 888 MiB, and could use up to 1220 MiB.\n");
+      "estimator critical: used 524 MiB + critical 64 MiB (headroom 64 MiB, lately swapped 0 MiB × 1.0); "
+      "it takes up another 150 MiB before memory can arrive, at 51200 KiB/s; it lately read 200 MiB of its "
+      "page cache again. Within its guarantee of 256 MiB and limit of 4096 MiB it should have 588 MiB, and "
+      "could use up to 1224 MiB.\n");
   assert_explains(&rig, 0,
-                  "With 1000 shares it is entitled to 1220 MiB: 888 MiB that it needs, 332 that would be of "
+                  "With 1000 shares it is entitled to 1224 MiB: 588 MiB that it needs, 636 that would be of "
                   "use to it.\n");
 
   /* Nothing in hand, and one who has more than he wishes for: it waits. */
   rig_add(&rig, 4096, 300, 200);
   rig.host.budget_kib = CAGMA_MIB(1324);
   rig_pass(&rig, 3);
-  rig.domains[0].consumption_kib_per_s = CAGMA_MIB(132);
+  rig.domains[0].cache_back_kib = CAGMA_MIB(200);
+  rig.domains[0].consumption_kib_per_s = 0;
   rig_decide(&rig);
   assert_says(&rig, 0, "could use 44 MiB more; waits for memory in hand");
   rig_clear(&rig);

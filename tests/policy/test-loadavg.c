@@ -31,7 +31,6 @@ domain_of(uint64_t size_mib, uint64_t used_mib)
   cagma_domain_init(&domain, START);
   domain.config.estimator = CAGMA_ESTIMATOR_LOADAVG;
   domain.config.headroom_permille = 0;
-  domain.config.headroom_kib = CAGMA_MIB(64);
   domain.max_kib = CAGMA_GIB(8);
   g_assert_true(cagma_config_fit(&domain.config, domain.max_kib, NULL));
   domain.has_actual = TRUE;

@@ -19,7 +19,6 @@ domain_of(uint64_t size_mib, uint64_t used_mib)
   cagma_domain_init(&domain, START);
   domain.config.estimator = CAGMA_ESTIMATOR_MISSRATIO;
   domain.config.headroom_permille = 0;
-  domain.config.headroom_kib = CAGMA_MIB(64);
   domain.config.guarantee_kib = CAGMA_MIB(100);
   domain.max_kib = MAX_KIB;
   g_assert_true(cagma_config_fit(&domain.config, domain.max_kib, NULL));

@@ -105,21 +105,21 @@ test_what_a_donor_has_free_is_given_at_once(void)
   }
 }
 
-/* 824 are in use, and what it takes up in 3 s is wished for on top. 5 % of 1024 are 51. */
+/* It could use 200 more. 5 % of 1024 are 51. */
 static void
 test_small_wish_is_not_served(void)
 {
   static const struct {
-    uint64_t takes_up, target;
-  } cases[] = { { 200 + 49, 0 }, { 200 + 52, 1024 + 52 }, { 200 + 160, 1024 + 160 } };
+    uint64_t cache_back, target;
+  } cases[] = { { 50, 0 }, { 52, 1024 + 52 }, { 200, 1024 + 200 } };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     Rig rig;
 
     rig_init(&rig, 8192);
-    rig_add(&rig, 4096, 1024, 200);
+    rig_add(&rig, 4096, 1024, 500)->config.rate_permille = 1000;
     rig_pass(&rig, 3);
-    rig.domains[0].consumption_kib_per_s = CAGMA_MIB(cases[i].takes_up / 3);
+    rig.domains[0].cache_back_kib = CAGMA_MIB(cases[i].cache_back);
     rig_decide(&rig);
     g_assert_cmpuint(rig_target_mib(&rig, 0), ==, cases[i].target);
     g_assert_cmpint(rig_why(&rig, 0), ==, cases[i].target ? CAGMA_WHY_WISHES : CAGMA_WHY_ENOUGH);
@@ -134,15 +134,15 @@ test_wish_takes_what_is_in_hand(void)
   Rig rig;
 
   rig_init(&rig, 1024 + 100);
-  rig_add(&rig, 4096, 1024, 200);
+  rig_add(&rig, 4096, 1024, 500)->config.rate_permille = 1000;
   rig_pass(&rig, 3);
-  rig.domains[0].consumption_kib_per_s = CAGMA_MIB(150);
+  rig.domains[0].cache_back_kib = CAGMA_MIB(300);
   rig_decide(&rig);
   g_assert_cmpuint(rig_target_mib(&rig, 0), ==, 1024 + 100);
   g_assert_cmpuint(rig.plan.decisions[0].waits_kib, ==, 0);
   rig_obey(&rig);
   rig_pass(&rig, 2);
-  rig.domains[0].consumption_kib_per_s = CAGMA_MIB(150);
+  rig.domains[0].cache_back_kib = CAGMA_MIB(300);
   rig_decide(&rig);
   g_assert_cmpuint(rig.plan.n_steps, ==, 0);
   g_assert_cmpint(rig_why(&rig, 0), ==, CAGMA_WHY_ENOUGH);
@@ -164,7 +164,7 @@ test_who_serves_no_wishes_takes_nothing_for_them(void)
     rig_add(&rig, 4096, 1024, 50);
     rig_add(&rig, 4096, 1024, 900);
     rig_pass(&rig, 3);
-    rig.domains[0].consumption_kib_per_s = CAGMA_MIB(500);
+    rig.domains[0].cache_back_kib = CAGMA_MIB(500);
     rig_decide(&rig);
     g_assert_cmpuint(rig.plan.n_steps, ==, 0);
     rig_clear(&rig);

@@ -14,6 +14,7 @@ test_names(void)
     { "foreseen", CAGMA_RULE_FORESEEN },
     { "swap-back", CAGMA_RULE_SWAP_BACK },
     { "pushed-out", CAGMA_RULE_PUSHED_OUT },
+    { "cache-back", CAGMA_RULE_CACHE_BACK },
     { "emergency", CAGMA_RULE_EMERGENCY },
     { "pool", CAGMA_RULE_POOL },
     { "spread", CAGMA_RULE_SPREAD },
@@ -54,12 +55,14 @@ test_estimates(void)
     uint32_t without;
     uint64_t demand, wish;
   } cases[] = {
-    /* 64 on top, and 200 pushed out × 1.1; 3 s at 100 a second. */
+    /* 64 on top, and 200 pushed out × 1.1; 3 s at 100 a second; 30 of the cache × 1.1. */
     { 0, 1000 + 64 + 220, 1000 + 64 + 220 + 300 - 64 },
     { CAGMA_RULE_FORESEEN, 1284, 1284 },
     { CAGMA_RULE_PUSHED_OUT, 1000 + 64 + 110, 1174 + 236 },
     { CAGMA_RULE_PUSHED_OUT | CAGMA_RULE_SWAP_BACK, 1064, 1064 + 236 },
-    { CAGMA_RULE_PUSHED_OUT | CAGMA_RULE_SWAP_BACK | CAGMA_RULE_FORESEEN, 1064, 1064 },
+    { CAGMA_RULE_PUSHED_OUT | CAGMA_RULE_SWAP_BACK | CAGMA_RULE_FORESEEN, 1064, 1010 + 110 },
+    { CAGMA_RULE_PUSHED_OUT | CAGMA_RULE_SWAP_BACK | CAGMA_RULE_FORESEEN | CAGMA_RULE_CACHE_BACK, 1064,
+      1064 },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -72,6 +75,7 @@ test_estimates(void)
     rig_pass(&rig, 3);
     domain->swap_back_kib = CAGMA_MIB(100);
     domain->pushed_out_kib = CAGMA_MIB(200);
+    domain->cache_back_kib = CAGMA_MIB(100);
     domain->consumption_kib_per_s = CAGMA_MIB(100);
     domain->without = cases[i].without;
     cagma_estimate(domain, 3 * CAGMA_SECOND_US, &demand);

@@ -135,10 +135,8 @@ def score_of(directory: Path, size: Sizes) -> float | None:
         if (meta["host_kib"], meta["guests"]) != (size.host_kib, [asdict(guest) for guest in size.guests]):
             return None
         return progress(Run(directory))
-    except FileNotFoundError:
+    except (FileNotFoundError, Bad):
         return None
-    except Bad as error:
-        raise BedError(str(error)) from error
 
 
 def best_split(settings: Settings, say) -> dict[str, int]:
