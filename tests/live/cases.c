@@ -181,8 +181,8 @@ case_emergency(Bed *bed, Guest *starved, Guest *donor, guint work_mib)
   began_us = g_get_real_time();
   guest_work(starved, work_mib);
   grown = judge_await_call(bed, starved, FALSE, began_us, GROWS_S);
-  /* Targets are no whole pages. */
-  g_assert_cmpuint(grown.kib, <=, before_kib + 16 * 1024 + 4);
+  /* A balloon may stand so far from the target that the call adds to (CAGMA_REACHED_KIB). */
+  g_assert_cmpuint(grown.kib, <=, before_kib + 16 * 1024 + 2 * 1024);
   shrunk = judge_await_call(bed, donor, TRUE, began_us, GROWS_S);
   /* From the donor too. What it would like beyond what it needs not to swap is the period's. */
   guest_await_actual(starved, before_kib + 32 * 1024, starved->memory_kib, GROWS_S);
