@@ -295,6 +295,22 @@ no_more_is_read_than_there_is_room_for(Fixture *f, gconstpointer unused)
   g_assert_true(f->mux.readable);
 }
 
+/* Who gets an error where its peer has just gone may take it for worse: qemu-ga exits. */
+static void
+closing_is_an_end_and_no_error(Fixture *f, gconstpointer unused)
+{
+  static char bytes[2 * CAGMA_MUX_TO_STOCK_BYTES];
+  gssize n;
+
+  (void)unused;
+  g_assert_cmpint(write(f->stock, "{\"return\": {}}\n", 15), ==, 15);
+  cagma_mux_close(&f->mux);
+  do {
+    n = recv(f->stock, bytes, sizeof(bytes), MSG_DONTWAIT);
+  } while (n > 0);
+  g_assert_cmpint(n, ==, 0);
+}
+
 static void
 add(const char *path, void (*test)(Fixture *, gconstpointer))
 {
@@ -314,6 +330,7 @@ main(int argc, char **argv)
       while_a_new_connection_is_cleared_nothing_is_lost);
   add("/mux/info-names-our-commands-too", info_names_our_commands_too);
   add("/mux/a-stock-agent-that-goes-is-noticed", a_stock_agent_that_goes_is_noticed);
+  add("/mux/closing-is-an-end-and-no-error", closing_is_an_end_and_no_error);
   add("/mux/no-more-is-read-than-there-is-room-for", no_more_is_read_than_there_is_room_for);
   return g_test_run();
 }
