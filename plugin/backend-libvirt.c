@@ -144,13 +144,14 @@ on_lifecycle(virConnectPtr conn, virDomainPtr domain, int what, int detail, void
     break;
   case VIR_DOMAIN_EVENT_SUSPENDED:
   case VIR_DOMAIN_EVENT_PMSUSPENDED:
+  /* Its guest did. Its QEMU still holds its memory, and may go on; when it ends, STOPPED says so. */
+  case VIR_DOMAIN_EVENT_CRASHED:
     emit_kind(opaque, domain, CAGMA_EVENT_PAUSED);
     break;
   case VIR_DOMAIN_EVENT_RESUMED:
     emit_kind(opaque, domain, CAGMA_EVENT_RESUMED);
     break;
   case VIR_DOMAIN_EVENT_STOPPED:
-  case VIR_DOMAIN_EVENT_CRASHED:
     emit_stopped(opaque, domain);
     break;
   default:

@@ -125,7 +125,7 @@ has_job(virDomainPtr domain)
 static gboolean
 is_paused(unsigned char state)
 {
-  return state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_PMSUSPENDED;
+  return state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_PMSUSPENDED || state == VIR_DOMAIN_CRASHED;
 }
 
 /* Where it fails, or can't be asked for now, the XML goes on showing no period, and
@@ -149,7 +149,7 @@ describe(virDomainPtr domain, CagmaRequest *request)
     cagma_libvirt_fail(domain, request, "virDomainGetInfo");
     return;
   }
-  if (info.state == VIR_DOMAIN_SHUTOFF || info.state == VIR_DOMAIN_CRASHED) {
+  if (info.state == VIR_DOMAIN_SHUTOFF) {
     request->outcome = CAGMA_OUTCOME_GONE;
     return;
   }
