@@ -13,6 +13,8 @@
 #define RETRY_US (2 * G_USEC_PER_SEC)
 #define RETRY_MAX_US (30 * G_USEC_PER_SEC)
 
+#define ASK_STATS "{\"execute\":\"guest-get-memory-stats\"}\n"
+
 /* What may wait for the thread for one channel; it waits itself while libvirtd does. */
 #define SENDING_MAX 4
 
@@ -47,8 +49,8 @@ typedef struct {
   int64_t sync;
   int64_t retry_at_us;
   int64_t retry_us;
-  unsigned unanswered;
-  unsigned sending; /* tasks of it that the thread has */
+  unsigned unanswered; /* of those sent */
+  unsigned sending;    /* tasks of it that the thread has */
   CagmaPenalty penalty;
   int64_t complained_us; /* when the agent's complaint was last logged; 0: never */
   int64_t second_us;     /* when the present second began, and what came in it */
@@ -295,8 +297,8 @@ sync_agent(Channel *channel)
 static void
 ask_stats(Channel *channel)
 {
-  if (channel->unanswered++ < CAGMA_CHANNEL_UNANSWERED_MAX) {
-    send_text(channel, "{\"execute\":\"guest-get-memory-stats\"}\n");
+  if (channel->unanswered < CAGMA_CHANNEL_UNANSWERED_MAX) {
+    send_text(channel, ASK_STATS);
   } else {
     say_down(channel, "the agent does not answer");
     sync_agent(channel);
@@ -420,6 +422,8 @@ sent(gpointer user_data)
   Channel *channel = task->channel;
 
   channel->sending--;
+  /* Not before: while the thread waits for libvirtd, no guest is to blame for that. */
+  channel->unanswered += g_str_equal(task->text, ASK_STATS);
   if (task->failed && channel->channels && channel->stream == task->stream)
     shut(channel, "the channel failed");
   virStreamFree(task->stream);

@@ -47,6 +47,7 @@ struct CagmaPool {
   unsigned n_idle;
   unsigned n_slow; /* of n_workers: past CAGMA_POOL_SLOW_US when last looked at */
   unsigned n_abandoned;
+  GHashTable *held; /* UUIDs of domains that abandoned workers are still at; under lock */
   GSource *watch;
 };
 
@@ -71,6 +72,7 @@ unref_unlock(CagmaPool *pool)
   g_mutex_clear(&pool->lock);
   g_cond_clear(&pool->wake);
   g_main_context_unref(pool->context);
+  g_hash_table_unref(pool->held);
   g_free(pool->uri);
   g_free(pool);
 }
@@ -113,6 +115,14 @@ finish(CagmaPool *pool, CagmaRequest *request, gboolean express)
     g_source_set_ready_time(pool->giving, 0);
   else if (first)
     g_source_set_ready_time(pool->giving, g_get_monotonic_time() + GATHER_US);
+}
+
+/* Whether what is asked waits for the domain's lock or job. Its guest's agent has a job of its
+ * own, that others don't wait for. */
+static gboolean
+holds(const CagmaRequest *request)
+{
+  return request->kind != CAGMA_REQUEST_AGENT;
 }
 
 static void
@@ -173,6 +183,8 @@ worker_run(gpointer user_data)
     worker->job = NULL;
     if (!worker->abandoned)
       finish(pool, g_steal_pointer(&job->request), job->express);
+    else if (holds(job->request))
+      g_hash_table_remove(pool->held, job->request->uuid);
     job_free(job);
   }
   if (worker->abandoned)
@@ -255,6 +267,8 @@ watch_deadlines(gpointer user_data)
     }
     worker->abandoned = TRUE;
     pool->n_abandoned++;
+    if (holds(worker->job->request))
+      g_hash_table_add(pool->held, g_strdup(worker->job->request->uuid));
     pool->n_workers--;
     pool->workers = g_list_delete_link(pool->workers, item);
     finish(pool, stand_in(worker->job->request), FALSE);
@@ -285,6 +299,7 @@ cagma_pool_new(const char *uri, CagmaPoolWork work, CagmaPoolDone done, void *ow
   pool->done = done;
   pool->owner = owner;
   pool->context = g_main_context_ref_thread_default();
+  pool->held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   g_mutex_init(&pool->lock);
   g_cond_init(&pool->wake);
   g_queue_init(&pool->waiting);
@@ -298,13 +313,28 @@ cagma_pool_new(const char *uri, CagmaPoolWork work, CagmaPoolDone done, void *ow
   return pool;
 }
 
+/* With the lock held. */
+static void
+refuse(CagmaPool *pool, CagmaRequest *request)
+{
+  /* What is OCCUPIED may be asked for again at once, at the end. */
+  request->outcome = request->kind == CAGMA_REQUEST_STATUS ? CAGMA_OUTCOME_TIMEOUT : CAGMA_OUTCOME_OCCUPIED;
+  finish(pool, request, FALSE);
+}
+
 void
 cagma_pool_push(CagmaPool *pool, CagmaRequest *request)
 {
-  Job *job = g_new0(Job, 1);
+  Job *job;
 
-  job->request = request;
   g_mutex_lock(&pool->lock);
+  if (holds(request) && g_hash_table_contains(pool->held, request->uuid)) {
+    refuse(pool, request);
+    g_mutex_unlock(&pool->lock);
+    return;
+  }
+  job = g_new0(Job, 1);
+  job->request = request;
   job->epoch = pool->epoch;
   /* Setting a balloon isn't queued behind looking at others. */
   if (request->kind == CAGMA_REQUEST_SET)

@@ -219,6 +219,37 @@ test_late_one_is_given_up_once(void)
   fixture_free(f);
 }
 
+/* Whatever is asked of it, it holds one worker, until that goes on. */
+static void
+test_one_that_hangs_is_asked_nothing_more(void)
+{
+  static const CagmaRequestKind kinds[] = { CAGMA_REQUEST_DESCRIBE, CAGMA_REQUEST_SAMPLE, CAGMA_REQUEST_SET };
+  Fixture *f = fixture_new(URI);
+
+  close_gate("h");
+  push(f, CAGMA_REQUEST_SAMPLE, "h", 1);
+  KIT_WAIT(with_tag(f, 1));
+  for (unsigned tag = 2; tag <= 40; tag++) {
+    push_with_deadline(f, kinds[tag % G_N_ELEMENTS(kinds)], "h", tag, PATIENT_US);
+    KIT_WAIT(with_tag(f, tag));
+    g_assert_cmpint(with_tag(f, tag)->outcome, ==, CAGMA_OUTCOME_OCCUPIED);
+  }
+  push_with_deadline(f, CAGMA_REQUEST_STATUS, "h", 41, PATIENT_US);
+  KIT_WAIT(with_tag(f, 41));
+  g_assert_cmpint(with_tag(f, 41)->outcome, ==, CAGMA_OUTCOME_TIMEOUT);
+  g_assert_cmpuint(n_inside(), ==, 1);
+  g_assert_cmpuint(kit_logged("its worker is replaced"), ==, 1);
+
+  open_gates();
+  KIT_WAIT(n_inside() == 0);
+  /* The worker is through before its pool knows. */
+  for (unsigned tag = 42; with_tag(f, tag - 1)->outcome != CAGMA_OUTCOME_DONE; tag++) {
+    push(f, CAGMA_REQUEST_SAMPLE, "h", tag);
+    KIT_WAIT(with_tag(f, tag));
+  }
+  fixture_free(f);
+}
+
 /* Up to the tolerance that pool.h states, others are served. */
 static void
 test_many_hang(void)
@@ -493,6 +524,7 @@ main(int argc, char **argv)
   g_test_add_func("/pool/answers", test_answers);
   g_test_add_func("/pool/late-one-is-given-up-once", test_late_one_is_given_up_once);
   g_test_add_func("/pool/late-says-what-it-was", test_late_one_says_what_it_was);
+  g_test_add_func("/pool/one-that-hangs", test_one_that_hangs_is_asked_nothing_more);
   g_test_add_func("/pool/many-hang", test_many_hang);
   g_test_add_func("/pool/all-hang-at-once", test_all_hang_at_once);
   g_test_add_func("/pool/set-while-all-hang", test_set_while_all_hang);
