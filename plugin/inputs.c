@@ -26,6 +26,7 @@ cagma_input_apply(CagmaDomain *domain, const CagmaInput *input)
     domain->target_kib = input->kib;
     domain->move = CAGMA_MOVE_NONE;
     domain->shrunk_us = 0;
+    cagma_domain_withdraw_shrink(domain);
     break;
   case CAGMA_INPUT_RESUMED:
     domain->target_kib = input->kib;

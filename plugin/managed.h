@@ -43,11 +43,12 @@ typedef struct {
   char *hold;    /* policy.hold points here */
 
   /* Requests. */
-  unsigned wanted;    /* bits, 1 << CagmaRequestKind */
-  unsigned in_flight; /* the tag of the one under way; 0: none */
-  unsigned disregard; /* the tag of one whose answer is of an earlier run; 0: none */
-  gboolean setting;   /* the one under way is a SET */
-  gboolean awaited;   /* by the round of samples */
+  unsigned wanted;      /* bits, 1 << CagmaRequestKind */
+  unsigned in_flight;   /* the tag of the one under way; 0: none */
+  unsigned disregard;   /* the tag of one whose answer is of an earlier run; 0: none */
+  gboolean setting;     /* the one under way is a SET … */
+  uint64_t setting_kib; /* … to this */
+  gboolean awaited;     /* by the round of samples */
   int64_t occupied_since_us;
 
   /* Its guests' agents. */

@@ -89,6 +89,9 @@ sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
   gboolean was_bounded = managed->policy.cap_kib != 0;
 
   cagma_manager_tell_sample(manager, managed, &request->sample);
+  /* It began anew: what was decided was of its earlier run. */
+  if (!managed->policy.settled)
+    cagma_manager_take_back(manager, managed);
   if (managed->resumed && managed->policy.settled)
     check_resumed(manager, managed);
   /* A balloon that has arrived may be what a growth waits for. */
@@ -101,9 +104,13 @@ static void
 set_done(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
   switch (request->outcome) {
-  case CAGMA_OUTCOME_FAILED:
   case CAGMA_OUTCOME_BUSY:
   case CAGMA_OUTCOME_OCCUPIED:
+    /* Nothing was asked of its balloon: hands off while that lasts, but no blame. */
+    cagma_manager_tell_size(manager, managed, CAGMA_INPUT_TAKEN_BACK, managed->previous_target_kib);
+    cagma_manager_keep_previous_target(manager, managed);
+    break;
+  case CAGMA_OUTCOME_FAILED:
     cagma_manager_tell_size(manager, managed, CAGMA_INPUT_REFUSED, managed->previous_target_kib);
     cagma_manager_keep_previous_target(manager, managed);
     break;
@@ -121,7 +128,12 @@ set_done(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 static void
 answered_status(CagmaManager *manager, CagmaManaged *managed, const CagmaRequest *request)
 {
-  managed->status_written = (request->outcome == CAGMA_OUTCOME_DONE) == (request->status_xml != NULL);
+  gboolean done = request->outcome == CAGMA_OUTCOME_DONE;
+
+  /* Where it failed, an older one may stand, and a new one is due. */
+  managed->status_written = !done || request->status_xml;
+  if (!done)
+    managed->status_target_kib = UINT64_MAX;
   /* On a clean stop it is removed as soon as the QEMU is free, or time is up. */
   if (manager->stopped && request->outcome == CAGMA_OUTCOME_OCCUPIED)
     cagma_manager_want(manager, managed, CAGMA_REQUEST_STATUS);

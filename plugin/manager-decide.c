@@ -75,28 +75,36 @@ read_budget(CagmaManager *manager, int64_t now_us)
   return TRUE;
 }
 
-void
-cagma_manager_keep_previous_target(CagmaManager *manager, CagmaManaged *managed)
+static void
+keep_target(CagmaManager *manager, CagmaManaged *managed, uint64_t target_kib)
 {
   g_autoptr(GError) error = NULL;
 
   managed->wanted &= ~(1u << CAGMA_REQUEST_SET);
   managed->change_kib = 0;
   g_clear_pointer(&managed->changed, g_free);
-  if (!managed->previous_target_kib)
+  if (!target_kib)
     cagma_targets_drop(manager->targets, managed->uuid);
-  else if (!cagma_targets_put(manager->targets, managed->uuid, managed->id, managed->previous_target_kib,
-                              &error))
+  else if (!cagma_targets_put(manager->targets, managed->uuid, managed->id, target_kib, &error))
     cagma_managed_complain(managed, error->message);
+}
+
+void
+cagma_manager_keep_previous_target(CagmaManager *manager, CagmaManaged *managed)
+{
+  keep_target(manager, managed, managed->previous_target_kib);
 }
 
 void
 cagma_manager_take_back(CagmaManager *manager, CagmaManaged *managed)
 {
+  /* What is under way may come true. */
+  uint64_t stands_kib = managed->setting ? managed->setting_kib : managed->previous_target_kib;
+
   if (!(managed->wanted & (1u << CAGMA_REQUEST_SET)))
     return;
-  cagma_manager_tell_size(manager, managed, CAGMA_INPUT_TAKEN_BACK, managed->previous_target_kib);
-  cagma_manager_keep_previous_target(manager, managed);
+  cagma_manager_tell_size(manager, managed, CAGMA_INPUT_TAKEN_BACK, stands_kib);
+  keep_target(manager, managed, stands_kib);
 }
 
 static void

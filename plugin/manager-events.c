@@ -63,11 +63,13 @@ cagma_manager_on_event(void *owner, const CagmaEvent *event)
     cagma_manager_decide_soon(manager);
     break;
   case CAGMA_EVENT_REBOOTED:
+    cagma_manager_take_back(manager, managed);
     cagma_manager_tell_size(manager, managed, CAGMA_INPUT_RESTART, managed->policy.target_kib);
     cagma_manager_decide_soon(manager);
     break;
   case CAGMA_EVENT_CHANGED:
   case CAGMA_EVENT_DEVICE_ADDED:
+    cagma_manager_take_back(manager, managed);
     cagma_manager_want(manager, managed, CAGMA_REQUEST_DESCRIBE);
     break;
   case CAGMA_EVENT_BALLOON:
@@ -119,5 +121,8 @@ cagma_manager_on_disconnected(void *owner, const char *reason)
   CagmaManager *manager = owner;
 
   manager->connected = FALSE;
+  /* When it is back, what was decided is of long ago. */
+  for (guint i = 0; i < manager->domains->len; i++)
+    cagma_manager_take_back(manager, manager->domains->pdata[i]);
   g_warning("%s: %s; nothing is moved until it is back", manager->conf->uri, reason);
 }

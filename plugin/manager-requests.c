@@ -63,7 +63,8 @@ prepare(CagmaManager *manager, CagmaManaged *managed, CagmaRequestKind kind)
     break;
   case CAGMA_REQUEST_SET:
     managed->setting = TRUE;
-    request->target_kib = managed->policy.target_kib;
+    managed->setting_kib = managed->policy.target_kib;
+    request->target_kib = managed->setting_kib;
     break;
   case CAGMA_REQUEST_AGENT:
     break;
@@ -85,7 +86,8 @@ cagma_manager_next_tag(CagmaManager *manager)
 void
 cagma_manager_pump(CagmaManager *manager, CagmaManaged *managed)
 {
-  static const CagmaRequestKind order[] = { CAGMA_REQUEST_SET, CAGMA_REQUEST_DESCRIBE, CAGMA_REQUEST_SAMPLE,
+  /* First what it is now: a change takes back what was decided before. */
+  static const CagmaRequestKind order[] = { CAGMA_REQUEST_DESCRIBE, CAGMA_REQUEST_SET, CAGMA_REQUEST_SAMPLE,
                                             CAGMA_REQUEST_STATUS };
   CagmaRequest *request;
 

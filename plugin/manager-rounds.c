@@ -11,8 +11,8 @@
 #define FIGURES_MAX_US (3 * CAGMA_SECOND_US)
 /* How often a moving balloon is looked at; Linux arrives within 65–490 ms. */
 #define WATCH_INTERVAL_MS 200
-/* How often domains that aren't managed are looked at: an automatic budget depends on
- * their resident memory, and one that becomes managed is known already. */
+/* How often domains that aren't managed are looked at with a fixed budget, so that one that
+ * becomes managed is known already. */
 #define BYSTANDER_PERIODS 10
 
 static gboolean
@@ -65,6 +65,9 @@ is_sampled(CagmaManager *manager, const CagmaManaged *managed)
     return FALSE;
   /* What one that is bounded may take changes with its bound, at anybody's word. */
   if (managed->policy.managed || managed->policy.cap_kib)
+    return TRUE;
+  /* What the host has available is of now, and so must be what they hold of it. */
+  if (manager->conf->budget == CAGMA_BUDGET_AUTO)
     return TRUE;
   return manager->round % BYSTANDER_PERIODS == 0;
 }

@@ -160,8 +160,10 @@ cagma_manager_configure(CagmaManager *manager, const CagmaConf *conf)
   if (manager->stopped)
     return;
   cagma_manager_start_ticking(manager);
-  for (guint i = 0; i < manager->domains->len; i++)
+  for (guint i = 0; i < manager->domains->len; i++) {
+    cagma_manager_take_back(manager, manager->domains->pdata[i]);
     cagma_manager_want(manager, manager->domains->pdata[i], CAGMA_REQUEST_DESCRIBE);
+  }
 }
 
 void

@@ -422,6 +422,42 @@ heed_hypervisor(CagmaDomain *domain, const CagmaSample *sample)
     domain->target_kib = cagma_min_kib(domain->cap_kib, domain->max_kib);
 }
 
+/* Left out of what follows, for longer each time. */
+static void
+set_aside(CagmaDomain *domain, int64_t now_us)
+{
+  domain->move = CAGMA_MOVE_NONE;
+  domain->moved_us = now_us;
+  domain->shrunk_us = 0;
+  domain->stuck_shrinking = FALSE;
+  domain->stuck_until_us =
+      now_us + MIN(CAGMA_STUCK_BACKOFF_US << MIN(domain->stuck_count, 5), CAGMA_STUCK_BACKOFF_MAX_US);
+  domain->stuck_count++;
+}
+
+/* A paused guest moves nothing and is not to blame for it. */
+static void
+excuse_move(CagmaDomain *domain, int64_t now_us)
+{
+  if (domain->move == CAGMA_MOVE_NONE || domain->hold || domain->unresponsive)
+    domain->move_mark_us = now_us;
+}
+
+/* Where it was just looked at, and not as time passes: what nobody looked at may have arrived. */
+static void
+watch_move(CagmaDomain *domain, int64_t now_us)
+{
+  gboolean shrinks = domain->move == CAGMA_MOVE_SHRINK;
+
+  excuse_move(domain, now_us);
+  if (domain->move == CAGMA_MOVE_NONE || now_us - domain->move_mark_us < CAGMA_STUCK_US)
+    return;
+
+  set_aside(domain, now_us);
+  domain->stuck_shrinking = shrinks;
+  domain->withdraw = TRUE;
+}
+
 void
 cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
 {
@@ -437,8 +473,10 @@ cagma_domain_feed(CagmaDomain *domain, const CagmaSample *raw, int64_t now_us)
   }
 
   heed_hypervisor(domain, &sample);
-  if (sample.has & CAGMA_HAS_ACTUAL)
+  if (sample.has & CAGMA_HAS_ACTUAL) {
     follow_balloon(domain, sample.actual_kib, now_us);
+    watch_move(domain, now_us);
+  }
   cagma_estimator_learn(domain, &sample, now_us);
 
   is_new = is_new_report(domain, &sample);
@@ -563,42 +601,20 @@ cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us)
   return domain->emergency;
 }
 
-/* Left out of what follows, for longer each time. */
-static void
-set_aside(CagmaDomain *domain, int64_t now_us)
-{
-  domain->move = CAGMA_MOVE_NONE;
-  domain->moved_us = now_us;
-  domain->shrunk_us = 0;
-  domain->stuck_shrinking = FALSE;
-  domain->stuck_until_us =
-      now_us + MIN(CAGMA_STUCK_BACKOFF_US << MIN(domain->stuck_count, 5), CAGMA_STUCK_BACKOFF_MAX_US);
-  domain->stuck_count++;
-}
-
 void
 cagma_domain_refused(CagmaDomain *domain, uint64_t previous_target_kib, int64_t now_us)
 {
   domain->target_kib = previous_target_kib;
-  set_aside(domain, now_us);
+  /* A withdrawal is no move: what the domain was set aside for stands. */
+  if (domain->move != CAGMA_MOVE_NONE || !domain->stuck_until_us)
+    set_aside(domain, now_us);
+  cagma_domain_withdraw_shrink(domain);
 }
 
-static void
-watch_move(CagmaDomain *domain, int64_t now_us)
+void
+cagma_domain_withdraw_shrink(CagmaDomain *domain)
 {
-  gboolean shrinks = domain->move == CAGMA_MOVE_SHRINK;
-
-  /* A paused guest moves nothing and is not to blame for it. */
-  if (domain->move == CAGMA_MOVE_NONE || domain->hold || domain->unresponsive) {
-    domain->move_mark_us = now_us;
-    return;
-  }
-  if (now_us - domain->move_mark_us < CAGMA_STUCK_US)
-    return;
-
-  set_aside(domain, now_us);
-  domain->stuck_shrinking = shrinks;
-  domain->withdraw = TRUE;
+  domain->withdraw = domain->target_kib && domain->target_kib + CAGMA_REACHED_KIB < domain->actual_kib;
 }
 
 void
@@ -612,7 +628,7 @@ cagma_domain_tick(CagmaDomain *domain, int64_t now_us)
     domain->regain_until_us = 0;
     domain->regain_kib = 0;
   }
-  watch_move(domain, now_us);
+  excuse_move(domain, now_us);
   cagma_estimator_tick(domain, now_us);
 }
 

@@ -303,6 +303,10 @@ void cagma_domain_set(CagmaDomain *domain, uint64_t target_kib, int64_t now_us);
  * previous_target_kib stands. The domain is left alone for a while, as if stuck. */
 void cagma_domain_refused(CagmaDomain *domain, uint64_t previous_target_kib, int64_t now_us);
 
+/* Has a shrink withdrawn that is still out there though nobody waits for it, lest it come true at
+ * any time. */
+void cagma_domain_withdraw_shrink(CagmaDomain *domain);
+
 /* Time passes: moves that stall become stuck, backoffs end. */
 void cagma_domain_tick(CagmaDomain *domain, int64_t now_us);
 

@@ -34,16 +34,18 @@ cagma_explain_reason(const CagmaDecision *decision)
   case CAGMA_WHY_UNRESPONSIVE:
     return g_strdup("its QEMU does not answer; left alone until it does");
   case CAGMA_WHY_STUCK:
-    return g_strdup_printf("its balloon did not move; left alone for another %" PRIu64 " s",
-                           seconds(decision->stuck_left_us));
+    return g_strdup_printf(
+        "its balloon did not move, or couldn't be asked to; left alone for another %" PRIu64 " s",
+        seconds(decision->stuck_left_us));
   case CAGMA_WHY_WITHDRAWN:
-    return g_strdup_printf("its balloon did not move; the request is withdrawn, it keeps " MIB_FORMAT,
-                           mib(decision->target_kib));
+    return g_strdup_printf(
+        "its balloon isn't where it was asked to be; that is withdrawn, it keeps " MIB_FORMAT,
+        mib(decision->target_kib));
   case CAGMA_WHY_SPARED:
     return g_strdup_printf("its guest reports pressure while it is shrunk; it keeps " MIB_FORMAT,
                            mib(decision->target_kib));
   case CAGMA_WHY_REASSERTED:
-    return g_strdup_printf("its balloon's target was not known; it stays at " MIB_FORMAT,
+    return g_strdup_printf("its balloon's target was not known; it is set to " MIB_FORMAT,
                            mib(decision->target_kib));
   case CAGMA_WHY_DISTRUSTED:
     return g_strdup_printf("holds " MIB_FORMAT " resident although its balloon leaves it " MIB_FORMAT

@@ -329,6 +329,53 @@ test_raised_guarantee_overtakes_a_shrink(void)
   fixture_free(f);
 }
 
+/* The same, where it waits for figures: the change is described first. */
+static void
+test_changed_metadata_takes_a_shrink_back(void)
+{
+  Fixture *f = fixture_new("2GiB", FALSE);
+  FakeGuest *hungry, *idle;
+
+  two_guests(f, &hungry, &idle);
+  idle->silent[CAGMA_REQUEST_SAMPLE] = TRUE;
+  KIT_WAIT(fake_n_held(f->fake, idle) == 1);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(cagma_targets_get(f->targets, idle->uuid, idle->id) > 0);
+  fake_configure(f->fake, idle, MEMORY GUARANTEED(1024) LIMITED);
+  /* Nor what is decided while nobody could be told of the change. */
+  let_rounds_pass(hungry, 3);
+  idle->silent[CAGMA_REQUEST_SAMPLE] = FALSE;
+  fake_release(f->fake, idle, CAGMA_OUTCOME_DONE);
+  let_rounds_pass(idle, 5);
+  g_assert_cmpuint(idle->sets->len, ==, 0);
+  fixture_free(f);
+}
+
+/* And when libvirt is back, what was decided is of long ago. */
+static void
+test_disconnection_takes_a_shrink_back(void)
+{
+  Fixture *f = fixture_new("2GiB", FALSE);
+  FakeGuest *hungry, *idle;
+
+  two_guests(f, &hungry, &idle);
+  idle->silent[CAGMA_REQUEST_SAMPLE] = TRUE;
+  KIT_WAIT(fake_n_held(f->fake, idle) == 1);
+  hungry->used_kib = CAGMA_MIB(HUNGRY_MIB);
+  KIT_WAIT(cagma_targets_get(f->targets, idle->uuid, idle->id) > 0);
+  hungry->used_kib = CAGMA_MIB(300);
+  let_rounds_pass(hungry, 3);
+  fake_disconnect(f->fake);
+  idle->silent[CAGMA_REQUEST_SAMPLE] = FALSE;
+  fake_release(f->fake, idle, CAGMA_OUTCOME_LOST);
+  g_assert_cmpuint(cagma_targets_get(f->targets, idle->uuid, idle->id), ==, CAGMA_MIB(1024));
+  fake_connect(f->fake);
+  KIT_WAIT(settled(f, hungry));
+  let_rounds_pass(idle, 5);
+  g_assert_cmpuint(idle->sets->len, ==, 0);
+  fixture_free(f);
+}
+
 static void
 test_invalid_metadata_concerns_only_its_domain(void)
 {
@@ -970,6 +1017,28 @@ test_left_status_is_removed(void)
   fixture_free(f);
 }
 
+/* Nor is it forgotten that it is there where it couldn't be replaced. */
+static void
+test_status_that_could_not_be_replaced_is_removed(void)
+{
+  Fixture *f = fixture_new("4GiB", FALSE);
+  FakeGuest *guest = fake_add(f->fake, "guest", 1024, 1024, 300, WHOLE);
+
+  guest->runs = TRUE;
+  guest->id = 5;
+  guest->status = g_strdup("<cagma:status xmlns:cagma='" CAGMA_STATUS_URI "' state='steady'/>");
+  guest->outcome[CAGMA_REQUEST_STATUS] = CAGMA_OUTCOME_BUSY;
+  start(f);
+  KIT_WAIT(guest->n_asked[CAGMA_REQUEST_STATUS] > 0);
+  for (int i = 0; i < 5; i++)
+    kit_breathe();
+  guest->outcome[CAGMA_REQUEST_STATUS] = CAGMA_OUTCOME_DONE;
+  cagma_manager_stop(f->manager, note_stopped, &f->stopped);
+  KIT_WAIT(f->stopped);
+  g_assert_null(guest->status);
+  fixture_free(f);
+}
+
 static void
 test_unwritable_target_moves_nothing(void)
 {
@@ -1021,7 +1090,7 @@ test_stuck_balloon_is_withdrawn(void)
   KIT_WAIT(last_set(hungry) == CAGMA_MIB(1024));
   n_sets = hungry->sets->len;
   KIT_WAIT(says(f, hungry, "state", "stuck"));
-  g_assert_true(says(f, hungry, "reason", "did not move"));
+  KIT_WAIT(says(f, hungry, "reason", "did not move"));
   let_rounds_pass(hungry, 8);
   g_assert_cmpuint(hungry->sets->len, ==, n_sets);
   fixture_free(f);
@@ -1245,6 +1314,8 @@ main(int argc, char **argv)
                   test_what_was_handed_out_is_taken_for_a_need);
   g_test_add_func("/manager/changed-metadata-counts-at-once", test_changed_metadata_counts_at_once);
   g_test_add_func("/manager/raised-guarantee-overtakes-a-shrink", test_raised_guarantee_overtakes_a_shrink);
+  g_test_add_func("/manager/changed-metadata-takes-a-shrink-back", test_changed_metadata_takes_a_shrink_back);
+  g_test_add_func("/manager/disconnection-takes-a-shrink-back", test_disconnection_takes_a_shrink_back);
   g_test_add_func("/manager/invalid-metadata-concerns-only-its-domain",
                   test_invalid_metadata_concerns_only_its_domain);
   g_test_add_func("/manager/unmanaged-is-charged-in-full", test_unmanaged_is_charged_in_full);
@@ -1280,6 +1351,8 @@ main(int argc, char **argv)
                   test_killed_and_started_again_moves_nothing);
   g_test_add_func("/manager/announced-but-never-asked-for", test_announced_but_never_asked_for);
   g_test_add_func("/manager/left-status-is-removed", test_left_status_is_removed);
+  g_test_add_func("/manager/status-that-could-not-be-replaced",
+                  test_status_that_could_not_be_replaced_is_removed);
   g_test_add_func("/manager/unwritable-target-moves-nothing", test_unwritable_target_moves_nothing);
   g_test_add_func("/manager/statistics-are-turned-on-once", test_statistics_are_turned_on_once);
   g_test_add_func("/manager/stuck-balloon-is-withdrawn", test_stuck_balloon_is_withdrawn);

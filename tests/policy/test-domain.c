@@ -366,6 +366,49 @@ test_stuck_move_is_withdrawn_and_left_ever_longer(Fixture *f, gconstpointer data
   }
 }
 
+/* Nobody looked, for a libvirtd that was away: it may have arrived. */
+static void
+test_move_that_was_not_looked_at_is_not_stuck(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  CagmaSample arrived = { .has = CAGMA_HAS_ACTUAL, .actual_kib = CAGMA_MIB(1024) };
+
+  cagma_domain_set(f->domain, CAGMA_MIB(1024), f->rig.now_us);
+  f->rig.now_us += 20 * CAGMA_SECOND_US;
+  cagma_domain_tick(f->domain, f->rig.now_us);
+  g_assert_cmpint(f->domain->move, ==, CAGMA_MOVE_SHRINK);
+  g_assert_false(f->domain->withdraw);
+  cagma_domain_feed(f->domain, &arrived, f->rig.now_us);
+  g_assert_cmpint(f->domain->move, ==, CAGMA_MOVE_NONE);
+  cagma_domain_tick(f->domain, f->rig.now_us);
+  g_assert_false(f->domain->withdraw);
+  g_assert_cmpint(f->domain->stuck_until_us, ==, 0);
+}
+
+/* What is out there goes on being withdrawn, whoever refused that. */
+static void
+test_refused_withdrawal_is_due_again(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  int64_t stuck_until_us;
+
+  cagma_domain_set(f->domain, CAGMA_MIB(1024), f->rig.now_us);
+  pass_with_ticks(f, 5);
+  g_assert_true(f->domain->withdraw);
+  cagma_domain_set(f->domain, CAGMA_MIB(2048), f->rig.now_us);
+  g_assert_false(f->domain->withdraw);
+  stuck_until_us = f->domain->stuck_until_us;
+  cagma_domain_refused(f->domain, CAGMA_MIB(1024), f->rig.now_us);
+  g_assert_true(f->domain->withdraw);
+  /* Nor is that a reason to leave it alone for longer. */
+  g_assert_cmpint(f->domain->stuck_until_us, ==, stuck_until_us);
+  g_assert_true(f->domain->stuck_shrinking);
+
+  /* But one that stands where it was asked to has nothing to withdraw. */
+  cagma_domain_set(f->domain, CAGMA_MIB(2048), f->rig.now_us);
+  cagma_domain_set(f->domain, CAGMA_MIB(1024), f->rig.now_us);
+  cagma_domain_refused(f->domain, CAGMA_MIB(2048), f->rig.now_us);
+  g_assert_false(f->domain->withdraw);
+}
+
 static void
 test_move_that_succeeds_forgives(Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -645,6 +688,8 @@ main(int argc, char **argv)
     { "/domain/rates", test_rates_stay_in_bounds },
     { "/domain/absurd-rates", test_swapping_faster_than_any_guest_is_not_believed },
     { "/domain/stuck/backoff", test_stuck_move_is_withdrawn_and_left_ever_longer },
+    { "/domain/stuck/not-looked-at", test_move_that_was_not_looked_at_is_not_stuck },
+    { "/domain/stuck/withdrawal-refused", test_refused_withdrawal_is_due_again },
     { "/domain/stuck/forgiven", test_move_that_succeeds_forgives },
     { "/domain/stuck/progress", test_move_with_progress_is_not_stuck },
     { "/domain/stuck/paused", test_paused_move_is_not_stuck },

@@ -103,8 +103,8 @@ have_500_available(Rig *rig)
 static void
 shrink_and_silence(Rig *rig)
 {
-  cagma_domain_set(&rig->domains[0], CAGMA_MIB(1024), rig->now_us);
   silence(rig);
+  cagma_domain_set(&rig->domains[0], CAGMA_MIB(1024), rig->now_us);
 }
 
 static void
