@@ -37,6 +37,16 @@ note_growth(CagmaManaged *managed)
   state->actual_kib = policy->actual_kib;
 }
 
+/* The agent says that it is through only when it is asked again, which for so little it isn't. */
+static gboolean
+is_through(const CagmaManaged *managed)
+{
+  const CagmaDomain *policy = &managed->policy;
+
+  return managed->read_back.asked && policy->has_swap_used && cagma_domain_seen_since_move(policy) &&
+         policy->swap_used_kib < LEAST_KIB;
+}
+
 /* By its newest figures. */
 static uint64_t
 room(const CagmaDomain *policy)
@@ -63,11 +73,14 @@ cagma_manager_read_back(CagmaManager *manager, CagmaManaged *managed)
   uint64_t room_kib;
 
   note_growth(managed);
-  if (!state->due || !may_be_asked(manager, managed) || managed->policy.move != CAGMA_MOVE_NONE ||
-      now_us < state->next_us)
+  if (!state->due || !may_be_asked(manager, managed) || managed->policy.move != CAGMA_MOVE_NONE)
     return;
+  if (is_through(managed)) {
+    leave(managed, "next to nothing of it is left in swap");
+    return;
+  }
   room_kib = room(&managed->policy);
-  if (room_kib < LEAST_KIB)
+  if (room_kib < LEAST_KIB || now_us < state->next_us)
     return;
   if (state->idle++ >= IDLE_MAX) {
     leave(managed, "its guest brings nothing more back");

@@ -160,6 +160,22 @@ test_a_guest_that_grew_is_asked(Fixture *f, gconstpointer data)
   await_asked(f, 4, 500, 30);
 }
 
+/* An agent is asked no more for next to nothing, so that it can't say that it is through. */
+static void
+test_a_guest_with_little_left_is_through(Fixture *f, gconstpointer data)
+{
+  g_autofree char *after = NULL;
+
+  (void)data;
+  grow(f);
+  await_asked(f, 1, 500, 50);
+  fake_bring_back(f->fake, f->guest, CAGMA_MIB(47), FALSE);
+  go_on_reporting(f, 500, 3, 5);
+  after = cagma_manager_explain(f->manager, "guest");
+  kit_assert_has(after, "its guest has brought back 47 MiB of what it had swapped out.\n");
+  g_assert_cmpuint(f->guest->n_read_backs, ==, 1);
+}
+
 static void
 test_a_guest_that_is_short_is_left(Fixture *f, gconstpointer data)
 {
@@ -225,6 +241,7 @@ main(int argc, char **argv)
     void (*test)(Fixture *f, gconstpointer data);
   } tests[] = {
     { "/read-back/a-guest-that-grew-is-asked", &usual, test_a_guest_that_grew_is_asked },
+    { "/read-back/a-guest-with-little-left", &usual, test_a_guest_with_little_left_is_through },
     { "/read-back/a-guest-that-is-short-is-left", &usual, test_a_guest_that_is_short_is_left },
     { "/read-back/a-guest-without-progress-is-left", &usual, test_a_guest_without_progress_is_left },
     { "/read-back/strangers-say-nothing", &usual, test_strangers_say_nothing },
