@@ -32,6 +32,7 @@ typedef struct {
   Options options;
   GMainLoop *loop;
   CagmaConf *conf;
+  gboolean had_file; /* it was read from one: that this is gone is no wish for defaults */
   CagmaManager *manager;
 } Daemon;
 
@@ -70,10 +71,19 @@ parse_options(Options *options, int argc, char **argv, GError **error)
   return TRUE;
 }
 
-static CagmaConf *
-load_conf(const Options *options, GError **error)
+static gboolean
+is_remote(const char *text)
 {
-  CagmaConf *conf = cagma_conf_load(options->config_path, options->config_given, error);
+  g_autoptr(GUri) uri = g_uri_parse(text, G_URI_FLAGS_NONE, NULL);
+  const char *host = uri ? g_uri_get_host(uri) : NULL;
+
+  return host && *host && !g_str_equal(host, "localhost");
+}
+
+static CagmaConf *
+load_conf(const Options *options, gboolean must_exist, GError **error)
+{
+  CagmaConf *conf = cagma_conf_load(options->config_path, must_exist, error);
 
   if (conf && options->uri) {
     g_free(conf->uri);
@@ -84,6 +94,11 @@ load_conf(const Options *options, GError **error)
 
     g_warning("for measurement, the policy goes without these of its rules: %s", rules);
   }
+  if (conf && conf->budget == CAGMA_BUDGET_AUTO && is_remote(conf->uri)) {
+    g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_VALUE,
+                "%s: budget=auto goes by this host's memory: give that host's as a size", conf->uri);
+    g_clear_pointer(&conf, cagma_conf_free);
+  }
   return conf;
 }
 
@@ -91,7 +106,7 @@ static void
 reload(Daemon *daemon)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(CagmaConf) conf = load_conf(&daemon->options, &error);
+  g_autoptr(CagmaConf) conf = load_conf(&daemon->options, daemon->had_file, &error);
 
   if (!conf) {
     g_warning("the configuration stays as it was: %s", error->message);
@@ -106,6 +121,7 @@ reload(Daemon *daemon)
   cagma_manager_configure(daemon->manager, conf);
   cagma_conf_free(daemon->conf);
   daemon->conf = g_steal_pointer(&conf);
+  daemon->had_file = g_file_test(daemon->options.config_path, G_FILE_TEST_EXISTS);
   g_message("configuration read from %s", daemon->options.config_path);
 }
 
@@ -247,9 +263,10 @@ main(int argc, char **argv)
     g_print("cagmad " CAGMA_VERSION "\n");
     return EXIT_SUCCESS;
   }
-  daemon.conf = load_conf(&daemon.options, &error);
+  daemon.conf = load_conf(&daemon.options, daemon.options.config_given, &error);
+  daemon.had_file = g_file_test(daemon.options.config_path, G_FILE_TEST_EXISTS);
   if (daemon.conf && daemon.options.check)
-    g_print("%s: valid\n", daemon.options.config_path);
+    g_print("%s: %s\n", daemon.options.config_path, daemon.had_file ? "valid" : "isn't there; defaults hold");
   else if (daemon.conf)
     run(&daemon, &error);
   if (error) {

@@ -91,6 +91,21 @@ parse_percent(const char *text, guint64 max, uint32_t *permille)
   return TRUE;
 }
 
+/* A size, or whole percents up to max; the other one is then 0. */
+static gboolean
+parse_part(const char *text, guint64 max, uint32_t *permille, uint64_t *kib, GError **error)
+{
+  *permille = 0;
+  *kib = 0;
+  if (!g_str_has_suffix(text, "%"))
+    return cagma_size_from_string(text, kib, error);
+  if (parse_percent(text, max, permille))
+    return TRUE;
+  g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_VALUE,
+              "expected a size, or whole percents from 0%% to %" G_GUINT64_FORMAT "%%", max);
+  return FALSE;
+}
+
 static gboolean
 set_uri(CagmaConf *conf, const char *value, GError **error)
 {
@@ -117,19 +132,13 @@ set_budget(CagmaConf *conf, const char *value, GError **error)
 static gboolean
 set_reserve(CagmaConf *conf, const char *value, GError **error)
 {
-  conf->reserve_permille = 0;
-  conf->reserve_kib = 0;
-  return parse_percent(value, 90, &conf->reserve_permille) ||
-         cagma_size_from_string(value, &conf->reserve_kib, error);
+  return parse_part(value, 90, &conf->reserve_permille, &conf->reserve_kib, error);
 }
 
 static gboolean
 set_pool(CagmaConf *conf, const char *value, GError **error)
 {
-  conf->pool_permille = 0;
-  conf->pool_kib = 0;
-  return parse_percent(value, 90, &conf->pool_permille) ||
-         cagma_size_from_string(value, &conf->pool_kib, error);
+  return parse_part(value, 90, &conf->pool_permille, &conf->pool_kib, error);
 }
 
 static gboolean
@@ -244,10 +253,7 @@ set_shares(CagmaConf *conf, const char *value, GError **error)
 static gboolean
 set_headroom(CagmaConf *conf, const char *value, GError **error)
 {
-  conf->defaults.headroom_permille = 0;
-  conf->defaults.headroom_kib = 0;
-  return parse_percent(value, 100, &conf->defaults.headroom_permille) ||
-         cagma_size_from_string(value, &conf->defaults.headroom_kib, error);
+  return parse_part(value, 100, &conf->defaults.headroom_permille, &conf->defaults.headroom_kib, error);
 }
 
 static gboolean
