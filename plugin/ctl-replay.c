@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plugin/ctl.h"
+#include "plugin/output.h"
 #include "plugin/replay.h"
 #include "plugin/runs.h"
 #include "plugin/scenario-json.h"
@@ -751,6 +752,8 @@ take_options(Replay *replay)
 
   if (ctl->explain && (ctl->policies || ctl->scenario))
     return wrong("--explain says what was decided, without --policy and --scenario");
+  if (ctl->plot || ctl->plot_policy || ctl->seed >= 0)
+    return wrong("--plot, --plot-policy and --seed go with simulate");
   if (ctl->at && !ctl->explain)
     return wrong("--at goes with --explain");
   if ((ctl->without || ctl->surplus) && !ctl->policies)
@@ -779,11 +782,13 @@ static gboolean
 open_scenario(Replay *replay)
 {
   const char *path = replay->ctl->scenario;
+  g_autoptr(GError) error = NULL;
 
-  if (!path)
+  /* Where there's no model, what is there stays. */
+  if (!path || !replay->recorded)
     return TRUE;
-  replay->out = fopen(path, "we");
-  return replay->out || failed(path, g_strerror(errno));
+  replay->out = cagma_output_open(path, replay->path, &error);
+  return replay->out || failed(path, error->message);
 }
 
 int
@@ -802,11 +807,10 @@ cagma_ctl_replay(const CagmaCtl *ctl, int argc, char **argv)
     return CAGMA_EXIT_FAILED;
   if (ctl->explain)
     return explain(&replay);
-  if (!open_scenario(&replay))
-    return CAGMA_EXIT_FAILED;
-
   if (replay.entrants || ctl->scenario)
     infer(&replay);
+  if (!open_scenario(&replay))
+    return CAGMA_EXIT_FAILED;
   if (replay.entrants && !compare(&replay))
     return CAGMA_EXIT_FAILED;
   if (replay.entrants && replay.recorded)

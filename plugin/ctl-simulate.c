@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <inttypes.h>
 #include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "plugin/ctl.h"
+#include "plugin/output.h"
 #include "plugin/plot.h"
 #include "plugin/runs.h"
 #include "plugin/scenario-json.h"
 #include "policy/rules.h"
+#include "policy/sim/oracle.h"
 #include "policy/units.h"
 #include "xml/error.h"
 #include "xml/size.h"
@@ -62,7 +65,7 @@ print_table(const Simulation *simulation)
   g_autofree char *table = cagma_runs_format(simulation->runs, simulation->entrants->len,
                                              simulation->ctl->guests, simulation->ctl->color);
 
-  g_print("%s: %zu guest%s, %.4g s, seed %u; host %s, reserve %s, surplus %s%s%s\n%s", name, count,
+  g_print("%s: %zu guest%s, %.10g s, seed %u; host %s, reserve %s, surplus %s%s%s\n%s", name, count,
           count == 1 ? "" : "s", (double)scenario->duration_us / (double)CAGMA_SECOND_US, scenario->seed,
           host, reserve, cagma_surplus_name(scenario->surplus), *rules ? "; ours without " : "", rules,
           table);
@@ -155,6 +158,14 @@ take_options(Simulation *simulation)
   const CagmaCtl *ctl = simulation->ctl;
   g_autoptr(GError) error = NULL;
 
+  if (ctl->explain || ctl->at || ctl->scenario || ctl->all) {
+    g_printerr("cagmactl: --explain, --at, --scenario and --all go with replay\n");
+    return FALSE;
+  }
+  if (ctl->plot_policy && !ctl->plot) {
+    g_printerr("cagmactl: --plot-policy goes with --plot\n");
+    return FALSE;
+  }
   simulation->entrants = cagma_entrants_parse((const char *const *)ctl->policies, &error);
   if (!simulation->entrants) {
     g_printerr("cagmactl: --policy: %s\n", error->message);
@@ -171,6 +182,32 @@ take_options(Simulation *simulation)
   return choose_plotted(simulation);
 }
 
+/* Where nobody asked for it, one that can't be had doesn't cost the others' results. */
+static gboolean
+admit_oracle(Simulation *simulation)
+{
+  const CagmaScenario *scenario = simulation->scenario;
+  g_autofree char *reason = NULL;
+
+  if (cagma_oracle_bears(scenario))
+    return TRUE;
+  reason = g_strdup_printf("%zu guests for %" PRId64 " s are more than it can look at (guests × seconds: %d)",
+                           cagma_scenario_count(scenario), scenario->duration_us / CAGMA_SECOND_US,
+                           CAGMA_ORACLE_GUEST_SECONDS_MAX);
+  for (guint i = 0; i < simulation->entrants->len; i++) {
+    if (!cagma_entrant_is_oracle(entrant_of(simulation, i)))
+      continue;
+    if (simulation->ctl->policies || i == simulation->plotted) {
+      g_printerr("cagmactl: " CAGMA_ORACLE ": %s\n", reason);
+      return FALSE;
+    }
+    g_printerr("cagmactl: without " CAGMA_ORACLE ": %s\n", reason);
+    simulation->plotted -= i < simulation->plotted;
+    g_array_remove_index(simulation->entrants, i--);
+  }
+  return TRUE;
+}
+
 static gboolean
 load(Simulation *simulation, const char *path)
 {
@@ -184,19 +221,20 @@ load(Simulation *simulation, const char *path)
     simulation->scenario->seed = (guint32)ctl->seed;
   if (ctl->surplus)
     simulation->scenario->surplus = simulation->surplus;
-  return TRUE;
+  return admit_oracle(simulation);
 }
 
 /* Before anything is run, so that an hour's run doesn't fail at its end. */
 static gboolean
-open_plot(Simulation *simulation)
+open_plot(Simulation *simulation, const char *scenario_path)
 {
   const char *path = simulation->ctl->plot;
+  g_autoptr(GError) error = NULL;
 
   if (!path)
     return TRUE;
-  simulation->plot = fopen(path, "we");
-  return simulation->plot || failed(path, g_strerror(errno));
+  simulation->plot = cagma_output_open(path, scenario_path, &error);
+  return simulation->plot || failed(path, error->message);
 }
 
 int
@@ -210,7 +248,7 @@ cagma_ctl_simulate(const CagmaCtl *ctl, int argc, char **argv)
   }
   if (!take_options(&simulation))
     return CAGMA_EXIT_USAGE;
-  if (!load(&simulation, argv[0]) || !open_plot(&simulation))
+  if (!load(&simulation, argv[0]) || !open_plot(&simulation, argv[0]))
     return CAGMA_EXIT_FAILED;
 
   simulation.runs = g_new0(CagmaRun, simulation.entrants->len);

@@ -186,8 +186,11 @@ flush(CagmaRecorder *recorder)
     fail(recorder, "only a part could be written");
   else if (recorder->failing)
     g_message("%s: recording goes on", recorder->path);
-  if (written == (ssize_t)recorder->block->len)
+  if (written == (ssize_t)recorder->block->len) {
     recorder->failing = FALSE;
+    /* A file's first whole block has its keyframe. */
+    recorder->begins = FALSE;
+  }
   empty_block(recorder);
 }
 
@@ -238,7 +241,6 @@ put_keyframe(CagmaRecorder *recorder)
 {
   put_kind(recorder, CAGMA_ITEM_KEYFRAME);
   cagma_put_number(recorder->block, recorder->begins);
-  recorder->begins = FALSE;
   cagma_put_fields(recorder->block, &cagma_settings_fields, recorder->host, NULL);
   cagma_put_fields(recorder->block, &cagma_kept_fields, recorder->host, NULL);
   cagma_put_number(recorder->block, recorder->entries->len);

@@ -14,7 +14,8 @@ typedef struct {
   gboolean begun;  /* a first decision was seen … */
   gboolean in_run; /* … and one of this run */
   int64_t first_real_us;
-  int64_t offset_us; /* to be added to the daemon's clock */
+  int64_t clock_us;  /* the daemon's, at the last one */
+  int64_t offset_us; /* to be added to it */
   int64_t now_us;
 } Timeline;
 
@@ -23,8 +24,13 @@ go_on(Timeline *time, const CagmaMoment *moment)
 {
   if (!time->begun)
     time->first_real_us = moment->real_us;
+  /* Another boot's clock: the run's beginning is lost. */
+  if (time->in_run && moment->now_us < time->clock_us)
+    time->in_run = FALSE;
+  /* The wall clock may have been set back between two runs. */
   if (!time->in_run)
-    time->offset_us = moment->real_us - time->first_real_us - moment->now_us;
+    time->offset_us = MAX(moment->real_us - time->first_real_us, time->now_us) - moment->now_us;
+  time->clock_us = moment->now_us;
   time->begun = TRUE;
   time->in_run = TRUE;
   time->now_us = MAX(moment->now_us + time->offset_us, time->now_us);

@@ -387,16 +387,20 @@ clock_us(void)
   return g_get_monotonic_time();
 }
 
-/* The oracle runs the scenario many times, and doesn't say how often it has. */
+static void
+show_search(gpointer unused, unsigned done, unsigned runs)
+{
+  (void)unused;
+  g_printerr(WIPE "policy " CAGMA_ORACLE ": searching, run %u of up to %u", done + 1, runs);
+}
+
 static CagmaSchedule *
 search(const CagmaScenario *scenario)
 {
   CagmaSchedule *schedule;
   gboolean shown = isatty(STDERR_FILENO);
 
-  if (shown)
-    g_printerr("policy " CAGMA_ORACLE ": searching");
-  schedule = cagma_oracle_search(scenario, CAGMA_ORACLE_RUNS);
+  schedule = cagma_oracle_search(scenario, CAGMA_ORACLE_RUNS, shown ? show_search : NULL, NULL);
   if (shown)
     g_printerr(WIPE);
   return schedule;

@@ -37,7 +37,9 @@ cagma_missratio_feed(CagmaDomain *domain, const CagmaReuse *reuse, int64_t now_u
 uint64_t
 cagma_missratio_misses(const CagmaMissratio *state, uint64_t size_kib)
 {
-  uint64_t i = size_kib / state->bucket_kib, from_kib, fallen_kib;
+  /* A record may say that there's a curve where there's none. */
+  uint64_t i = state->bucket_kib ? size_kib / state->bucket_kib : CAGMA_REUSE_BUCKETS;
+  uint64_t from_kib, fallen_kib;
 
   if (i >= CAGMA_REUSE_BUCKETS)
     return 0;

@@ -181,7 +181,8 @@ want_part(CagmaBody *body, CagmaBodyPart *part, int64_t now_us, double tick_s)
   give_up(part, size_kib);
   held_kib = part->resident_kib + part->absent_kib;
   part->new_kib = size_kib - held_kib;
-  if (part->anon)
+  /* A file that isn't read again is read once. */
+  if (part->anon || !part->course.sweep_us)
     part->new_kib = MIN(part->new_kib, FILL_KIB_PER_S * body->spec->vcpus * tick_s);
   else if (part->cyclic)
     part->new_kib = MIN(part->new_kib, size_kib * touched);

@@ -24,6 +24,10 @@ typedef struct {
   double *watermarks_kib;
   float *sizes_kib; /* [(guest × CAGMA_SIM_PARTS_MAX + part) × n_times + time] */
   float *sweeps_s;  /* 0: not touched */
+  /* Over all times, [guest × CAGMA_SIM_PARTS_MAX + part]: the mean size, and how often it is touched
+   * at most, 1/s. */
+  double *still_kib;
+  double *still_rate;
 
   /* Room for one moment of a plan. */
   Item *items;
@@ -52,10 +56,16 @@ foresee_guest(Future *future, size_t guest, const CagmaSimGuest *spec)
     float *sizes_kib = &future->sizes_kib[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
     float *sweeps_s = &future->sweeps_s[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
 
+    double *still_kib = &future->still_kib[guest * CAGMA_SIM_PARTS_MAX + p];
+    double *still_rate = &future->still_rate[guest * CAGMA_SIM_PARTS_MAX + p];
+
     for (size_t t = 0; t < future->n_times; t++) {
       cagma_course_go(course, (int64_t)t * STEP_US);
       sizes_kib[t] = (float)course->size_kib;
       sweeps_s[t] = (float)course->sweep_us / 1e6f;
+      *still_kib += (double)sizes_kib[t] / (double)future->n_times;
+      if (sweeps_s[t] > 0)
+        *still_rate = MAX(*still_rate, 1 / (double)sweeps_s[t]);
     }
   }
 }
@@ -72,6 +82,8 @@ future_new(const CagmaScenario *scenario)
   future->watermarks_kib = g_new0(double, n);
   future->sizes_kib = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
   future->sweeps_s = g_new0(float, n *CAGMA_SIM_PARTS_MAX * future->n_times);
+  future->still_kib = g_new0(double, n *CAGMA_SIM_PARTS_MAX + 1);
+  future->still_rate = g_new0(double, n *CAGMA_SIM_PARTS_MAX + 1);
   future->items = g_new(Item, n * CAGMA_SIM_PARTS_MAX + 1);
   future->given_kib = g_new0(double, n + 1);
   for (size_t e = 0; e < scenario->n_guests; e++) {
@@ -88,6 +100,8 @@ future_free(Future *future)
   g_free(future->watermarks_kib);
   g_free(future->sizes_kib);
   g_free(future->sweeps_s);
+  g_free(future->still_kib);
+  g_free(future->still_rate);
   g_free(future->items);
   g_free(future->given_kib);
   g_free(future);
@@ -118,15 +132,16 @@ foresee(const Future *future, const Way *way, size_t guest, size_t p, size_t tim
   const CagmaPart *part = &future->specs[guest]->parts[p];
   const float *sizes_kib = &future->sizes_kib[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
   const float *sweeps_s = &future->sweeps_s[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
-  size_t from = way->still ? 0 : time,
-         to = way->still ? future->n_times - 1 : MIN(time + way->ahead_s, future->n_times - 1);
+  size_t to = MIN(time + way->ahead_s, future->n_times - 1);
   Item item = { .guest = guest, .whole = part->access == CAGMA_ACCESS_CYCLIC };
   double rate = 0;
 
-  for (size_t t = from; t <= to; t++) {
-    double size_kib = sizes_kib[t];
-
-    item.kib = way->still ? item.kib + size_kib / (double)(to + 1) : MAX(item.kib, size_kib);
+  if (way->still) {
+    item.kib = future->still_kib[guest * CAGMA_SIM_PARTS_MAX + p];
+    rate = future->still_rate[guest * CAGMA_SIM_PARTS_MAX + p];
+  }
+  for (size_t t = time; !way->still && t <= to; t++) {
+    item.kib = MAX(item.kib, (double)sizes_kib[t]);
     if (sweeps_s[t] > 0)
       rate = MAX(rate, 1 / (double)sweeps_s[t]);
   }
@@ -253,7 +268,9 @@ cagma_schedule_free(CagmaSchedule *schedule)
 
 typedef struct {
   const Future *future;
-  unsigned runs_left;
+  unsigned runs, runs_left;
+  CagmaOracleProgress progress; /* may be NULL */
+  gpointer user_data;
   double stall_s;
   CagmaSchedule *best;
   Way way; /* the best one's; counts its own */
@@ -269,6 +286,8 @@ try_way(Search *search, const Way *way)
 
   if (search->runs_left == 0)
     return FALSE;
+  if (search->progress)
+    search->progress(search->user_data, search->runs - search->runs_left, search->runs);
   search->runs_left--;
   schedule = plan(search->future, way);
   cagma_sim_run(search->future->scenario, &(CagmaContestant){ .schedule = schedule }, NULL, &result);
@@ -297,7 +316,8 @@ climb(Search *search, double *counts)
   CagmaRandom random = cagma_random_stream(search->future->scenario->seed, 4711);
   size_t n = search->future->n_guests;
 
-  for (unsigned fruitless = 0; search->runs_left > 0 && fruitless < 3 * n; fruitless++) {
+  for (unsigned fruitless = 0; search->runs_left > 0 && search->stall_s > 0 && fruitless < 3 * n;
+       fruitless++) {
     size_t guest = cagma_random_next(&random) % n;
     Way way = search->way;
 
@@ -309,15 +329,28 @@ climb(Search *search, double *counts)
   }
 }
 
+gboolean
+cagma_oracle_bears(const CagmaScenario *scenario)
+{
+  return cagma_scenario_count(scenario) * (uint64_t)(scenario->duration_us / STEP_US) <=
+         CAGMA_ORACLE_GUEST_SECONDS_MAX;
+}
+
 CagmaSchedule *
-cagma_oracle_search(const CagmaScenario *scenario, unsigned runs)
+cagma_oracle_search(const CagmaScenario *scenario, unsigned runs, CagmaOracleProgress progress,
+                    gpointer user_data)
 {
   static const unsigned aheads_s[] = { 2, 5, 12, 30, 90 };
   static const unsigned margins[] = { MARGIN_PERMILLE, 80 };
   Future *future = future_new(scenario);
   g_autofree double *best_counts = g_new(double, future->n_guests + 1);
   g_autofree double *counts = g_new(double, future->n_guests + 1);
-  Search search = { .future = future, .runs_left = runs, .way.counts = best_counts };
+  Search search = { .future = future,
+                    .runs = runs,
+                    .runs_left = runs,
+                    .progress = progress,
+                    .user_data = user_data,
+                    .way.counts = best_counts };
 
   for (size_t i = 0; i < future->n_guests; i++)
     best_counts[i] = counts[i] = 1;

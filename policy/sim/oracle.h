@@ -16,8 +16,18 @@
 
 #define CAGMA_ORACLE_RUNS 40
 
-/* Finds the schedule with the least stall; free with cagma_schedule_free. */
-CagmaSchedule *cagma_oracle_search(const CagmaScenario *scenario, unsigned runs);
+/* What it knows is 64 bytes for each guest and second: it looks at no more than these, which are
+ * half a GiB. */
+#define CAGMA_ORACLE_GUEST_SECONDS_MAX (8 << 20)
+gboolean cagma_oracle_bears(const CagmaScenario *scenario);
+
+/* Called before each run of the scenario. */
+typedef void (*CagmaOracleProgress)(gpointer user_data, unsigned done, unsigned runs);
+
+/* Finds the schedule with the least stall, in at most so many runs; free with
+ * cagma_schedule_free. progress may be NULL. */
+CagmaSchedule *cagma_oracle_search(const CagmaScenario *scenario, unsigned runs, CagmaOracleProgress progress,
+                                   gpointer user_data);
 
 /* One plan without a search: what could be done by somebody who sees at each moment what every
  * guest touches, and for ahead_s seconds what it is going to, but no further. */

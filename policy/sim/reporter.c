@@ -18,8 +18,9 @@ cagma_reporter_begin(CagmaWorld *world, size_t guest)
 {
   CagmaSimSoul *soul = &world->guests[guest];
 
-  for (size_t i = 0; i < CAGMA_SIM_REPORTS; i++)
-    soul->reports[i].arrives_us = INT64_MAX;
+  if (!soul->reports)
+    soul->reports = g_array_new(FALSE, FALSE, sizeof(CagmaSimReport));
+  g_array_set_size(soul->reports, 0);
   soul->report_us =
       world->now_us + (int64_t)(cagma_random_unit(&soul->random) * (double)soul->body.spec->report_us);
   soul->pressed_us = world->now_us;
@@ -116,19 +117,14 @@ write_figures(CagmaSimSoul *soul, CagmaSample *sample)
 static void
 send(CagmaWorld *world, CagmaSimSoul *soul, gboolean pressure, int64_t delay_us)
 {
-  CagmaSimReport *slot = &soul->reports[0];
+  CagmaSimReport report = { .arrives_us = world->now_us + delay_us,
+                            .pressure = pressure,
+                            .actual_kib = (uint64_t)soul->body.actual_kib };
 
   if (cagma_random_unit(&soul->random) * 1000 < soul->body.spec->loss_permille)
     return;
-  for (size_t i = 1; i < CAGMA_SIM_REPORTS; i++) {
-    if (soul->reports[i].arrives_us == INT64_MAX ||
-        (slot->arrives_us != INT64_MAX && soul->reports[i].arrives_us < slot->arrives_us))
-      slot = &soul->reports[i];
-  }
-  slot->arrives_us = world->now_us + delay_us;
-  slot->pressure = pressure;
-  slot->actual_kib = (uint64_t)soul->body.actual_kib;
-  write_figures(soul, &slot->sample);
+  write_figures(soul, &report.sample);
+  g_array_append_val(soul->reports, report);
 }
 
 static void
@@ -156,6 +152,7 @@ cagma_reporter_tick(CagmaWorld *world, size_t guest,
 {
   CagmaSimSoul *soul = &world->guests[guest];
   const CagmaSimGuest *spec = soul->body.spec;
+  guint left = 0;
 
   average_load(soul);
   if (spec->reports != CAGMA_REPORTS_NONE && soul->body.state == CAGMA_BODY_RUNS &&
@@ -171,10 +168,13 @@ cagma_reporter_tick(CagmaWorld *world, size_t guest,
       send(world, soul, TRUE, MAX(spec->delay_us, PRESSURE_DELAY_US));
     }
   }
-  for (size_t i = 0; i < CAGMA_SIM_REPORTS; i++) {
-    if (soul->reports[i].arrives_us > world->now_us)
-      continue;
-    soul->reports[i].arrives_us = INT64_MAX;
-    deliver(control, guest, &soul->reports[i]);
+  for (guint i = 0; i < soul->reports->len; i++) {
+    const CagmaSimReport *report = &g_array_index(soul->reports, CagmaSimReport, i);
+
+    if (report->arrives_us > world->now_us)
+      g_array_index(soul->reports, CagmaSimReport, left++) = *report;
+    else
+      deliver(control, guest, report);
   }
+  g_array_set_size(soul->reports, left);
 }

@@ -270,12 +270,17 @@ check_sizes(CagmaSimGuest *guest, GError **error)
 
   if (!cagma_config_fit(&guest->config, guest->memory_kib, &unfit))
     return wrong(error, ": %s", unfit->message);
-  if (guest->start_kib == 0)
+  if (guest->start_kib == 0) {
+    if (guest->config.limit_kib <= guest->kernel_kib)
+      return wrong(error, ".%s: leaves nothing beside kernel-mib, %" PRIu64,
+                   guest->config.given & CAGMA_GIVEN_LIMIT ? "limit-mib" : "memory-mib",
+                   guest->kernel_kib / 1024);
     guest->start_kib = guest->config.limit_kib;
+  }
   if (guest->start_kib > guest->memory_kib)
     return wrong(error, ".start-mib: is above memory-mib");
   if (guest->start_kib <= guest->kernel_kib)
-    return wrong(error, ".start-mib: leaves nothing beside kernel-mib");
+    return wrong(error, ".start-mib: leaves nothing beside kernel-mib, %" PRIu64, guest->kernel_kib / 1024);
   return TRUE;
 }
 

@@ -171,10 +171,13 @@ befall(Run *run, size_t guest, CagmaBefalls what)
   case CAGMA_BEFALLS_REBOOT:
     cagma_body_boot(&soul->body, world->now_us);
     cagma_reporter_begin(world, guest);
+    run->control->paused(run->controller, guest, FALSE);
     run->control->rebooted(run->controller, guest);
     break;
   case CAGMA_BEFALLS_PAUSE:
-    soul->body.state = soul->body.state == CAGMA_BODY_RUNS ? CAGMA_BODY_PAUSED : soul->body.state;
+    if (soul->body.state != CAGMA_BODY_RUNS)
+      break;
+    soul->body.state = CAGMA_BODY_PAUSED;
     run->control->paused(run->controller, guest, TRUE);
     break;
   case CAGMA_BEFALLS_RESUME:
@@ -442,6 +445,8 @@ cagma_sim_run(const CagmaScenario *scenario, const CagmaContestant *contestant,
   while (run.world.now_us < scenario->duration_us && goes_on(&run))
     tick(&run);
   run.control->end(run.controller);
+  for (size_t i = 0; i < n; i++)
+    g_clear_pointer(&guests[i].reports, g_array_unref);
   sum_up(&run, (double)MAX(run.world.now_us, CAGMA_SIM_TICK_US) / 1e6);
 }
 

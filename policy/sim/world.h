@@ -11,11 +11,9 @@
 #define CAGMA_SIM_TICK_US ((int64_t)100000)
 /* Guests that run already at the start have done so for this long. */
 #define CAGMA_SIM_BEFORE_US (20 * CAGMA_SECOND_US)
-/* Reports under way at most; the oldest is lost for one more. */
-#define CAGMA_SIM_REPORTS 4
 
 typedef struct {
-  int64_t arrives_us; /* INT64_MAX: none */
+  int64_t arrives_us;
   CagmaSample sample;
   uint64_t actual_kib; /* the guest's size when it made it */
   gboolean pressure;
@@ -33,8 +31,8 @@ typedef struct {
   int64_t pressed_us;
   uint64_t stamp;
   double lied_in_kib;
-  double load[3]; /* averages of 1, 5 and 15 minutes */
-  CagmaSimReport reports[CAGMA_SIM_REPORTS];
+  double load[3];  /* averages of 1, 5 and 15 minutes */
+  GArray *reports; /* CagmaSimReport: those under way; NULL: it was never there */
 
   CagmaMove direction; /* of its last call */
   double seen_kib;     /* its balloon's size, or what it held, when the host last looked */

@@ -710,6 +710,7 @@ typedef struct {
   const Run *run; /* to compare with, or NULL */
   unsigned first; /* of run->decided, to be compared with the first moment */
   unsigned n_deciding, n_moments, n_known, n_same, n_samples;
+  unsigned n_runs;
   unsigned n_lost[CAGMA_LOST_UNKNOWN + 1];
   uint64_t lost_bytes;
   uint64_t lost_offset; /* of the last */
@@ -799,9 +800,17 @@ see_lost(CagmaLost why, uint64_t offset, uint64_t bytes, void *user_data)
   seen->lost_offset = offset;
 }
 
-static const CagmaRebuildFuncs seeing = { .deciding = see_deciding,
-                                          .decided = see_decided,
-                                          .lost = see_lost };
+static void
+see_begins(void *user_data)
+{
+  Seen *seen = user_data;
+
+  seen->n_runs++;
+}
+
+static const CagmaRebuildFuncs seeing = {
+  .begins = see_begins, .deciding = see_deciding, .decided = see_decided, .lost = see_lost
+};
 
 static gboolean
 see_bytes(Seen *seen, const void *bytes, gsize length, GError **error)
@@ -1080,6 +1089,33 @@ test_full_disk(void)
   see_file(&seen, run->path);
   g_assert_cmpuint(seen.n_lost[CAGMA_LOST_DAMAGED], ==, 1);
   g_assert_cmpuint(seen.n_lost[CAGMA_LOST_MISSING], ==, 1);
+  g_assert_cmpuint(seen.n_moments, ==, 10);
+  g_assert_cmpuint(seen.n_same, ==, 10);
+  run_free(run);
+}
+
+/* A run whose first block found no room is another run all the same. */
+static void
+test_full_disk_at_the_start(void)
+{
+  Run *run = run_new(62);
+  Seen seen = { .run = run };
+  struct stat status;
+
+  run_open(run);
+  run_for(run, 5);
+  run_close(run);
+  g_assert_cmpint(stat(run->path, &status), ==, 0);
+  signal(SIGXFSZ, SIG_IGN);
+  limit_files((rlim_t)status.st_size + 40);
+  run_open(run);
+  run_for(run, 5);
+  limit_files(RLIM_INFINITY);
+  g_assert_cmpuint(kit_logged("nothing is recorded until that is over"), ==, 1);
+  run_for(run, 5);
+  run_close(run);
+  see_file(&seen, run->path);
+  g_assert_cmpuint(seen.n_runs, ==, 2);
   g_assert_cmpuint(seen.n_moments, ==, 10);
   g_assert_cmpuint(seen.n_same, ==, 10);
   run_free(run);
@@ -1407,6 +1443,7 @@ main(int argc, char **argv)
   g_test_add_func("/record/damaged-tail", test_goes_on_after_a_damaged_tail);
   g_test_add_func("/record/runs", test_two_runs_leave_no_gap);
   g_test_add_func("/record/full-disk", test_full_disk);
+  g_test_add_func("/record/full-disk-at-the-start", test_full_disk_at_the_start);
   g_test_add_func("/record/moved-away", test_file_moved_away);
   g_test_add_func("/record/reopening-in-vain", test_reopening_in_vain);
   g_test_add_func("/record/not-appended-to", test_what_is_not_appended_to);

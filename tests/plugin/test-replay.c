@@ -506,6 +506,42 @@ test_scenario(void)
   kit_assert_has(simulated->out, "recorded: 2 guests, 120 s, ");
 }
 
+/* The record isn't written over, and what is there stays where there's no model to be written. */
+static void
+test_scenario_that_is_not_written(void)
+{
+  g_autoptr(Rig) rig = rig_new(CAGMA_POLICY_CAGMA);
+  g_autofree char *path = g_build_filename(rig->dir, "mine.json", NULL);
+  const char *const over[] = { "--scenario", rig->path, NULL };
+  const char *const mine[] = { "--scenario", path, NULL };
+  const char *const drawn[] = { "--plot", path, NULL };
+  g_autoptr(KitRun) first = NULL, second = NULL, third = NULL;
+  g_autofree char *before = NULL, *after = NULL, *text = NULL;
+  gsize length, length_after;
+
+  rig_run(rig, 120);
+  g_assert_true(g_file_get_contents(rig->path, &before, &length, NULL));
+  first = replay(rig, over);
+  g_assert_cmpint(first->status, ==, 1);
+  kit_assert_has(first->err, ": is what is read; it isn't written over");
+  g_assert_true(g_file_get_contents(rig->path, &after, &length_after, NULL));
+  g_assert_cmpmem(after, length_after, before, length);
+
+  third = replay(rig, drawn);
+  g_assert_cmpint(third->status, ==, 2);
+  kit_assert_has(third->err, "--plot, --plot-policy and --seed go with simulate");
+
+  g_assert_cmpint(g_remove(rig->path), ==, 0);
+  rig->scenario->n_guests = 0;
+  rig_run(rig, 30);
+  rig->scenario->n_guests = 2;
+  g_assert_true(g_file_set_contents(path, "mine", -1, NULL));
+  second = replay(rig, mine);
+  g_assert_cmpint(second->status, ==, 1);
+  g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+  g_assert_cmpstr(text, ==, "mine");
+}
+
 static void
 damage(const char *path, gsize at, gsize length)
 {
@@ -516,6 +552,30 @@ damage(const char *path, gsize at, gsize length)
   g_assert_cmpuint(at + length, <=, size);
   memset(text + at, 0x55, length);
   g_assert_true(g_file_set_contents(path, text, (gssize)size, NULL));
+}
+
+/* Another boot's clock begins anew: time goes on, though the run's beginning is lost. */
+static void
+test_reboot(void)
+{
+  static const char *const args[] = { "--json", NULL };
+  g_autoptr(Rig) rig = rig_new(CAGMA_POLICY_CAGMA);
+  g_autoptr(KitRun) run = NULL;
+  g_autoptr(JsonNode) node = NULL;
+  JsonObject *record;
+  struct stat status;
+
+  rig_run(rig, 240);
+  g_assert_cmpint(stat(rig->path, &status), ==, 0);
+  rig->clock_us = 10 * S;
+  rig_run(rig, 240);
+  damage(rig->path, (gsize)status.st_size + CAGMA_RECORD_BLOCK_HEADER, 5);
+  run = replay(rig, args);
+  g_assert_cmpint(run->status, ==, 0);
+  record = json_object_get_object_member(json_of(run, &node), "record");
+  g_assert_cmpint(json_object_get_int_member(record, "decisions"), <, 160);
+  g_assert_cmpfloat(json_object_get_double_member(record, "duration-s"), >=, 237 + 120);
+  g_assert_cmpfloat(json_object_get_double_member(record, "duration-s"), <=, 240 + 240);
 }
 
 /* It says where, and goes on with the rest. */
@@ -696,6 +756,8 @@ main(int argc, char **argv)
   g_test_add_func("/replay/listing", test_listing);
   g_test_add_func("/replay/explain", test_explain);
   g_test_add_func("/replay/scenario", test_scenario);
+  g_test_add_func("/replay/scenario-that-is-not-written", test_scenario_that_is_not_written);
+  g_test_add_func("/replay/reboot", test_reboot);
   g_test_add_func("/replay/damage", test_damage);
   g_test_add_func("/replay/unlike", test_unlike);
   g_test_add_func("/replay/usage", test_usage);

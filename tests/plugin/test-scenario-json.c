@@ -183,6 +183,8 @@ test_refused(void)
       "$.guests[0].headroom-percent: must be 0 to 100, is 101" },
     { GUEST("\"start-mib\": 1025"), CAGMA_SCENARIO_ERROR_VALUE, "$.guests[0].start-mib: is above memory" },
     { GUEST("\"start-mib\": 80"), CAGMA_SCENARIO_ERROR_VALUE, "$.guests[0].start-mib: leaves nothing" },
+    { GUEST("\"limit-mib\": 80"), CAGMA_SCENARIO_ERROR_VALUE, "$.guests[0].limit-mib: leaves nothing" },
+    { GUEST("\"kernel-mib\": 1024"), CAGMA_SCENARIO_ERROR_VALUE, "$.guests[0].memory-mib: leaves nothing" },
     { GUEST("\"arrives-s\": 600"), CAGMA_SCENARIO_ERROR_VALUE, "$.guests[0].arrives-s: isn't before" },
     { GUEST("\"arrives-s\": 5, \"leaves-s\": 5"), CAGMA_SCENARIO_ERROR_VALUE, "$.guests[0].leaves-s: isn't" },
     { GUEST("\"disk\": [{\"tasks\": 1}, {\"tasks\": 2}]"), CAGMA_SCENARIO_ERROR_VALUE,

@@ -281,14 +281,17 @@ static void
 test_errors(void)
 {
   static const struct {
-    const char *args[3];
+    const char *args[4];
     int status;
     const char *says;
   } cases[] = {
     { { "another.json" }, 2, "takes one scenario" },
     { { "--policy=cagmo" }, 2, "no policy is named 'cagmo'; there are none, " },
     { { "--policy=" }, 2, "no policy is named ''" },
-    { { "--plot-policy=mom", "--policy=cagma" }, 2, "mom isn't among" },
+    { { "--plot=/nonexistent/plot.svg", "--plot-policy=mom", "--policy=cagma" }, 2, "mom isn't among" },
+    { { "--plot-policy=mom" }, 2, "--plot-policy goes with --plot" },
+    { { "--all" }, 2, "--explain, --at, --scenario and --all go with replay" },
+    { { "--scenario=/nonexistent/out.json" }, 2, "--scenario and --all go with replay" },
     { { "--surplus=keep" }, 2, "--surplus takes leave or reclaim" },
     { { "--without=luck" }, 2, "--without: no rule is named 'luck'; there are " },
     { { "--seed=4294967296" }, 2, "--seed takes" },
@@ -306,6 +309,46 @@ test_errors(void)
     kit_assert_has(run->err, cases[i].says);
     kit_remove(dir);
   }
+}
+
+/* Whatever its name there. */
+static void
+test_scenario_is_not_drawn_over(void)
+{
+  char *dir = kit_tmpdir();
+  g_autofree char *path = g_build_filename(dir, "scenario.json", NULL);
+  g_autofree char *link = g_build_filename(dir, "link", NULL);
+  g_autofree char *plot = g_strconcat("--plot=", link, NULL);
+  const char *const args[] = { "--policy=none", plot, NULL };
+  g_autoptr(KitRun) run = NULL;
+  g_autofree char *text = NULL;
+
+  g_assert_cmpint(symlink(path, link), ==, 0);
+  run = simulate(dir, args);
+  g_assert_cmpint(run->status, ==, 1);
+  kit_assert_has(run->err, "link: is what is read");
+  g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+  g_assert_cmpstr(text, ==, SCENARIO);
+  kit_remove(dir);
+}
+
+/* At once, rather than after an hour. */
+static void
+test_too_much_for_the_oracle(void)
+{
+  char *dir = kit_tmpdir();
+  g_autofree char *path =
+      kit_write(dir, "large.json",
+                "{\"cagma-scenario\": 1, \"name\": \"large\", \"duration-s\": 86400,"
+                "\"host\": {\"memory-mib\": 1048576}, \"guests\": [{\"name\": \"w\", \"count\": 1000,"
+                "\"memory-mib\": 1024}]}",
+                -1);
+  const char *const argv[] = { g_getenv("CAGMACTL"), "simulate", path, "--policy=oracle", NULL };
+  g_autoptr(KitRun) run = kit_run(argv, NULL, "", 0);
+
+  g_assert_cmpint(run->status, ==, 1);
+  kit_assert_has(run->err, "oracle: 1000 guests for 86400 s are more than it can look at");
+  kit_remove(dir);
 }
 
 static KitRun *
@@ -360,5 +403,7 @@ main(int argc, char **argv)
   g_test_add_func("/simulate/progress", test_progress);
   g_test_add_func("/simulate/errors", test_errors);
   g_test_add_func("/simulate/scenario-errors", test_scenario_errors);
+  g_test_add_func("/simulate/scenario-is-not-drawn-over", test_scenario_is_not_drawn_over);
+  g_test_add_func("/simulate/too-much-for-the-oracle", test_too_much_for_the_oracle);
   return g_test_run();
 }

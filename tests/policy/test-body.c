@@ -209,6 +209,27 @@ test_files(void)
   end(&a);
 }
 
+/* A file that isn't read again is read once, and is then the first to go. */
+static void
+test_file_read_once(void)
+{
+  Alone a = alone(2048);
+
+  scenarios_add_part(a.guest, CAGMA_PART_FILE, 800, 0);
+  scenarios_add_part(a.guest, CAGMA_PART_ANON, 400, 5);
+  begin(&a);
+  live_seconds(&a, 60);
+  assert_mib(cagma_body_cached(a.body), 800, 1);
+  assert_mib(a.body->block_read_kib, 800, 1);
+  lives_set(a.lives, 0, CAGMA_MIB(800));
+  live_seconds(&a, 30);
+  assert_mib(a.body->block_read_kib, 800, 1);
+  g_assert_cmpfloat(a.body->refault_file_kib, ==, 0);
+  g_assert_cmpfloat(a.body->swap_out_kib, ==, 0);
+  g_assert_cmpfloat(resident(&a, 0), <, 300);
+  end(&a);
+}
+
 /* What its parts want in one tick, by what is missing of them. Reads of 100 µs one at a time,
  * two threads; a page alone from swap, 16 KiB of a file. */
 static void
@@ -530,6 +551,7 @@ main(int argc, char **argv)
   g_test_add_func("/body/balloon-takes-free", test_balloon_takes_free);
   g_test_add_func("/body/cold-goes-first", test_cold_goes_first);
   g_test_add_func("/body/files", test_files);
+  g_test_add_func("/body/file-read-once", test_file_read_once);
   g_test_add_func("/body/wants", test_wants);
   g_test_add_func("/body/thrashes", test_thrashes);
   g_test_add_func("/body/monotone", test_monotone);

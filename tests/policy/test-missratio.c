@@ -71,6 +71,17 @@ test_misses(void)
                      CAGMA_MIB(cases[i].misses));
 }
 
+/* As a record may have it that is anybody's. */
+static void
+test_curve_without_buckets(void)
+{
+  CagmaDomain domain = domain_of(1000, 500);
+
+  domain.missratio.has_curve = TRUE;
+  g_assert_cmpuint(cagma_missratio_misses(&domain.missratio, CAGMA_MIB(100)), ==, 0);
+  demand_of(&domain);
+}
+
 static void
 test_feeds_add_up_and_fade(void)
 {
@@ -394,6 +405,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/missratio/misses", test_misses);
   g_test_add_func("/missratio/feeds-add-up-and-fade", test_feeds_add_up_and_fade);
+  g_test_add_func("/missratio/curve-without-buckets", test_curve_without_buckets);
   g_test_add_func("/missratio/least-size", test_the_least_size);
   g_test_add_func("/missratio/falls-by-an-eighth", test_it_falls_by_an_eighth_an_epoch);
   g_test_add_func("/missratio/never-swapped", test_one_that_never_swapped_keeps_what_it_uses);

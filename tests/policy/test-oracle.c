@@ -24,7 +24,7 @@ play(const CagmaScenario *scenario, const CagmaSchedule *schedule)
 static double
 stall_after(const CagmaScenario *scenario, unsigned runs)
 {
-  g_autoptr(CagmaSchedule) schedule = cagma_oracle_search(scenario, runs);
+  g_autoptr(CagmaSchedule) schedule = cagma_oracle_search(scenario, runs, NULL, NULL);
 
   return play(scenario, schedule);
 }
@@ -85,7 +85,7 @@ test_random(void)
     scenarios_check(&scenario);
     first_s = stall_after(&scenario, 1);
     tenth_s = stall_after(&scenario, 10);
-    schedule = cagma_oracle_search(&scenario, 20);
+    schedule = cagma_oracle_search(&scenario, 20, NULL, NULL);
     assert_fits(&scenario, schedule);
     /* The search begins with what two seconds' foresight brings. */
     plan = cagma_oracle_foresee(&scenario, 2);
