@@ -243,7 +243,9 @@ read_return(JsonNode *node, CagmaAgentMessage *message, GError **error)
   if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64) {
     message->kind = CAGMA_AGENT_SYNC;
     message->sync = json_node_get_int(node);
-  } else if (object && json_object_has_member(object, "available")) {
+  } else if (object &&
+             (json_object_has_member(object, "available") || json_object_has_member(object, "page-size"))) {
+    /* Before Linux 3.14 there is no "available": it answers all the same. */
     message->kind = CAGMA_AGENT_STATS;
     return read_stats(object, &message->sample, error);
   } else if (object && json_object_has_member(object, "load1m")) {

@@ -418,8 +418,8 @@ handle(void *way, uint32_t tag, uint32_t events, uint64_t now_us)
 static void
 turn(void *way, bool pressure, uint64_t now_us)
 {
-  static void (*const steps[])(CagmaConversation *) = { flush_output, send_event, handle_stock,
-                                                        handle_waiting, handle_input };
+  static void (*const steps[])(CagmaConversation *) = { flush_output,   send_event,   handle_stock,
+                                                        handle_waiting, handle_input, flush_output };
   CagmaConversation *conversation = way;
 
   conversation->event_due |= pressure;

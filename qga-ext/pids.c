@@ -11,6 +11,10 @@
 #include "qga-ext/system.h"
 #include "qga-ext/text.h"
 
+#ifndef __GLIBC__
+#define dirent64 dirent /* the same */
+#endif
+
 /* "4294967295/pagemap" */
 #define PATH_BYTES 24
 

@@ -7,8 +7,8 @@
 
 _Static_assert((CAGMA_PROCESS_BASELINES & (CAGMA_PROCESS_BASELINES - 1)) == 0, "a power of two");
 
-/* /proc/PID/status has 1.5 KiB, more with many groups or NUMA nodes, at its end. */
-#define PROCESS_FILE_BYTES ((size_t)4096)
+/* /proc/PID/status has 1.5 KiB, and up to 11 bytes more for each group, before VmSwap. */
+#define PROCESS_FILE_BYTES ((size_t)16 * 1024)
 
 void
 cagma_processes_init(CagmaProcesses *processes, const CagmaSystem *system)
@@ -59,8 +59,9 @@ look_at(CagmaProcesses *processes, uint32_t pid, bool swap_in_use)
     CagmaFigure swap = { .known = false };
 
     length = cagma_pid_read(processes->system->proc_fd, pid, "status", text, sizeof(text));
+    /* What can't be told of its swap isn't missed. */
     if (length < 0 || !cagma_proc_status(text, (size_t)length, &swap))
-      return;
+      swap.known = false;
     process.swap = swap.known ? swap.value : 0;
   }
   round->n_processes++;

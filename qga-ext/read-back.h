@@ -73,7 +73,7 @@ typedef struct {
   int smaps_fd;
   int pagemap_fd;
   CagmaSmaps smaps;
-  char text[4096]; /* of smaps; of other files while there is no process at hand */
+  char text[16 * 1024]; /* of smaps; of other files while there is no process at hand */
   size_t text_at;
   size_t text_length;
   CagmaRange range; /* what is left of the mapping at hand */

@@ -58,9 +58,11 @@ work(CagmaReader *reader)
   while (result == CAGMA_READ_BACK_MORE && !reader->done && reader->left > 0 &&
          cagma_clock_us() < reader->until_us) {
     const uint64_t before = read_back->bytes;
+    int64_t left = reader->left;
 
-    result = cagma_read_back_step(read_back, reader->system, (uint64_t)reader->left, reader->until_us);
-    reader->left -= (int64_t)(read_back->bytes - before);
+    result = cagma_read_back_step(read_back, reader->system, left > 0 ? (uint64_t)left : 0, reader->until_us);
+    /* Unless it has been asked for so much anew meanwhile. */
+    atomic_compare_exchange_strong(&reader->left, &left, left - (int64_t)(read_back->bytes - before));
     tell(reader, result);
   }
 }

@@ -8,12 +8,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "qga-ext/clock.h"
 
 /* Of real-time computing without a wait. An event takes 1 to 5 ms, in a slow guest 20. */
 #define RT_LIMIT_US (CAGMA_US_PER_S / 10)
+
+static const struct rlimit rt_limit = { .rlim_cur = RT_LIMIT_US, .rlim_max = RLIM_INFINITY };
 
 /* More than the deepest call chain has used (4 KiB), and what the kernel reads at once. */
 #define STACK_BYTES ((size_t)32 * 1024)
@@ -56,7 +59,7 @@ lower_priority(int signum)
 
   (void)signum;
   was_lowered = 1;
-  sched_setscheduler(0, SCHED_OTHER, &param);
+  syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param);
   setpriority(PRIO_PROCESS, 0, -20);
   errno = saved;
 }
@@ -66,18 +69,20 @@ become_real_time(void)
 {
   const struct sched_param param = { .sched_priority = sched_get_priority_min(SCHED_RR) };
 
-  return sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0;
+  /* musl's own does nothing. */
+  return syscall(SYS_sched_setscheduler, 0, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0;
 }
 
 static void
 raise_priority(const CagmaLog *log)
 {
-  const struct rlimit limit = { .rlim_cur = RT_LIMIT_US, .rlim_max = RLIM_INFINITY };
   struct sigaction action = { .sa_handler = lower_priority, .sa_flags = SA_RESTART };
 
   sigemptyset(&action.sa_mask);
-  if (sigaction(SIGXCPU, &action, NULL) == 0 && setrlimit(RLIMIT_RTTIME, &limit) == 0 && become_real_time())
+  if (sigaction(SIGXCPU, &action, NULL) == 0 && setrlimit(RLIMIT_RTTIME, &rt_limit) == 0 &&
+      become_real_time())
     return;
+  cagma_log(log, "no real-time priority: %s", strerror(errno));
   if (setpriority(PRIO_PROCESS, 0, -20) < 0)
     cagma_log(log, "can't raise the priority: %s", strerror(errno));
 }
@@ -111,5 +116,6 @@ cagma_resident_wait(void)
   if (!was_lowered)
     return;
   was_lowered = 0;
-  become_real_time(); /* it could before; if not now, nice -20 is what is left */
+  setrlimit(RLIMIT_RTTIME, &rt_limit); /* the kernel has added a second */
+  become_real_time();                  /* it could before; if not now, nice -20 is what is left */
 }

@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 bool
 cagma_thread_start(void *stack, size_t stack_bytes, void *(*run)(void *data), void *data)
@@ -16,7 +18,9 @@ cagma_thread_start(void *stack, size_t stack_bytes, void *(*run)(void *data), vo
   sigset_t all, before;
   int problem;
 
+#ifdef M_TOP_PAD
   mallopt(M_TOP_PAD, 0); /* what the C library allocates for it is some 300 bytes */
+#endif
   problem = pthread_attr_init(&attributes);
   if (problem == 0) {
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -37,7 +41,7 @@ cagma_thread_be_nice(int nice)
 {
   static const struct sched_param param = { .sched_priority = 0 };
 
-  /* On Linux, of this thread. */
-  sched_setscheduler(0, SCHED_OTHER, &param);
+  /* On Linux, of this thread; musl's own does nothing. */
+  syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param);
   setpriority(PRIO_PROCESS, 0, nice);
 }

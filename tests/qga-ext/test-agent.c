@@ -341,9 +341,10 @@ swapping_is_told_where_there_is_no_psi(Fixture *f, gconstpointer unused)
   g_assert_cmpstr(line, ==, "full 50000 1000000");
   g_assert_true(client_is_silent(f->client, 600000));
 
+  /* Before it: a test that waits for the processor only makes the gap longer. */
+  first_us = g_get_monotonic_time();
   kit_write(f->kit, "vmstat", "pswpin 0\npswpout 3\n");
   event = client_line(f->client);
-  first_us = g_get_monotonic_time();
   assert_has(event, "{\"event\": \"GUEST_MEMORY_PRESSURE\", \"timestamp\": {\"seconds\": ");
   assert_has(event, ", \"data\": {\"total\": 228986880, ");
   assert_has(event, "\"pages-swapped-out\": 3, ");
@@ -390,12 +391,11 @@ an_event_waits_for_room_and_then_tells_the_newest(Fixture *f, gconstpointer unus
   f->client = client_connect(f->kit, "agent");
 }
 
-/* The number of times it has been scheduled. */
+/* The number of times it has woken; that others took its processor is their doing. */
 static guint64
 switches(const Program *agent)
 {
-  return program_status_kib(agent, "\nvoluntary_ctxt_switches:") +
-         program_status_kib(agent, "nonvoluntary_ctxt_switches:");
+  return program_status_kib(agent, "\nvoluntary_ctxt_switches:");
 }
 
 static void
@@ -407,7 +407,7 @@ idle_it_does_nothing(Fixture *f, gconstpointer unused)
 
   (void)unused;
   assert_has(disarmed, "none");
-  g_usleep(20000);
+  g_usleep(300000);
   before = switches(f->agent);
   g_usleep(700000);
   g_assert_cmpuint(switches(f->agent) - before, <=, 1);
@@ -424,7 +424,7 @@ a_port_that_is_not_there_is_waited_for(void)
     g_getenv("CAGMA_GUEST_AGENT"), "-m", "virtio-serial", "-p", port, "-l", logfile, "--proc", kit->proc, NULL
   };
   g_autoptr(Program) agent = program_start(argv);
-  guint64 before;
+  guint64 before, began_us;
 
   for (gint64 end = g_get_monotonic_time() + KIT_LIMIT_US;
        text == NULL || strstr(text, "waiting for") == NULL;) {
@@ -435,9 +435,10 @@ a_port_that_is_not_there_is_waited_for(void)
   }
   g_usleep(50000);
   before = switches(agent);
+  began_us = (guint64)g_get_monotonic_time();
   g_usleep(1000000);
   /* The swap counters are watched, four times a second; nothing more. */
-  g_assert_cmpuint(switches(agent) - before, <=, 8);
+  g_assert_cmpuint(switches(agent) - before, <=, ((guint64)g_get_monotonic_time() - began_us) / 125000 + 1);
 }
 
 static void

@@ -19,11 +19,9 @@ capabilities_of_the_unit(void)
     const char *name;
     guint number;
   } known[] = {
-    { "CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH },
-    { "CAP_IPC_LOCK", CAP_IPC_LOCK },
-    { "CAP_SYS_NICE", CAP_SYS_NICE },
-    { "CAP_SYS_PTRACE", CAP_SYS_PTRACE },
-    { "CAP_SYS_RESOURCE", CAP_SYS_RESOURCE },
+    { "CAP_DAC_OVERRIDE", CAP_DAC_OVERRIDE }, { "CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH },
+    { "CAP_IPC_LOCK", CAP_IPC_LOCK },         { "CAP_SYS_NICE", CAP_SYS_NICE },
+    { "CAP_SYS_PTRACE", CAP_SYS_PTRACE },     { "CAP_SYS_RESOURCE", CAP_SYS_RESOURCE },
   };
   static const char key[] = "\nCapabilityBoundingSet=";
   g_autofree char *unit = NULL;

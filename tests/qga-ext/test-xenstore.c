@@ -89,8 +89,9 @@ it_works_without_a_watch_and_without_orders(Station *f, gconstpointer unused)
   station_await_log(f, "xenstore refuses to read data/cagma-host: EACCES; ");
   station_await_log(f, "xenstore refuses to watch data/cagma-host: ENOSPC; ");
   g_usleep(500000);
-  g_assert_cmpuint(store_requests(f->store, STORE_WATCH), ==, 1);
-  g_assert_cmpuint(store_requests(f->store, STORE_READ), <=, 3);
+  /* It isn't tried again and again. */
+  g_assert_cmpuint(store_requests(f->store, STORE_WATCH), <=, 2);
+  g_assert_cmpuint(store_requests(f->store, STORE_READ), <=, 4);
 
   /* Orders are looked for as often as the watch; by the defaults this took longer than is waited. */
   store_refuse(f->store, STORE_READ, NULL);
