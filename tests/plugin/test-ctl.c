@@ -346,7 +346,8 @@ ctl_on(const char *node, const char *const *args)
 
 #define BALLOON "<devices><memballoon model='virtio'/></devices>"
 #define CONFIGURED                                                                                           \
-  "<metadata><cagma:memory xmlns:cagma='urn:cagma:memory:1'><cagma:shares>7</cagma:shares></cagma:memory>"   \
+  "<metadata><cagma:memory xmlns:cagma='urn:cagma:memory:1' "                                                \
+  "mode='observe'><cagma:shares>7</cagma:shares></cagma:memory>"                                             \
   "</metadata>" BALLOON
 #define EQUIPPED                                                                                             \
   "<devices><channel type='unix'><source mode='bind'/><target type='virtio' name='org.cagma.guest.0'/>"      \
@@ -395,7 +396,7 @@ test_enable(void)
     { CONFIGURED,
       { "g", "--dry-run", "--limit", "512MiB" },
       0,
-      { "would change", ">512</limit>" },
+      { "would change", ">512</limit>", "<shares>7</shares>", "mode='observe'" },
       "is kept" },
     { BALLOON, { "h", "--dry-run" }, 1, { "domain h: no such domain" }, NULL },
     { BALLOON,
@@ -414,6 +415,7 @@ test_enable(void)
     { BALLOON, { "g", "--guarantee", "-1" }, 2, { "--guarantee" }, NULL },
     { BALLOON, { "g", "--limit", "1.5.2GiB" }, 2, { "--limit" }, NULL },
     { BALLOON, { "g", "--shares", "99999999" }, 2, { "--shares" }, NULL },
+    { BALLOON, { "g", "--shares", "-1" }, 2, { "--shares" }, NULL },
     { BALLOON, { NULL }, 2, { "takes one domain" }, NULL },
     { BALLOON, { "g", "g" }, 2, { "takes one domain" }, NULL },
   };

@@ -601,6 +601,46 @@ test_hang(Fixture *f, gconstpointer unused)
   g_assert_cmpint(g_get_monotonic_time() - began_us, <, G_USEC_PER_SEC);
 }
 
+/* How many threads of this process are xenstore's. */
+static unsigned
+n_threads(void)
+{
+  g_autoptr(GDir) threads = g_dir_open("/proc/self/task", 0, NULL);
+  const char *thread;
+  unsigned n = 0;
+
+  g_assert_nonnull(threads);
+  while ((thread = g_dir_read_name(threads))) {
+    g_autofree char *path = g_build_filename("/proc/self/task", thread, "comm", NULL), *name = NULL;
+
+    n += g_file_get_contents(path, &name, NULL, NULL) && g_str_equal(name, "cagma-xenstore\n");
+  }
+  return n;
+}
+
+/* What has hung until all ended isn't made up for, maybe with another xenstored. */
+static void
+test_hung_at_end(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *path = g_build_filename(f->dir, "other", NULL);
+  guint reads;
+
+  (void)unused;
+  go_live(f);
+  reads = store_requests(f->store, STORE_READ);
+  store_hold(f->store, STORE_READ, TRUE);
+  say(f, 2, 0);
+  KIT_WAIT(store_requests(f->store, STORE_READ) > reads);
+  f->guests->free(g_steal_pointer(&f->guests));
+  g_assert_cmpuint(n_threads(), >, 0);
+  g_setenv("XENSTORED_PATH", path, TRUE);
+  store_free(f->store);
+  f->store = store_new(path);
+  KIT_WAIT(n_threads() == 0);
+  g_assert_cmpuint(store_requests(f->store, STORE_UNWATCH), ==, 0);
+  g_assert_cmpuint(store_requests(f->store, STORE_RM), ==, 0);
+}
+
 static void
 test_end(Fixture *f, gconstpointer unused)
 {
@@ -652,6 +692,7 @@ main(int argc, char **argv)
   ADD("broken", test_broken);
   ADD("absent", test_absent);
   ADD("hang", test_hang);
+  ADD("hung-at-end", test_hung_at_end);
   ADD("end", test_end);
   ADD("removed-while-heard", test_removed_while_heard);
   return g_test_run();

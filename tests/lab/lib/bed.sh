@@ -13,7 +13,7 @@ DEFAULT_LOG_FILTERS='1:libvirt.domain'
 
 START_TIMEOUT_S=60    # a cold start probes QEMU: 7 s here, more on a loaded machine
 DESTROY_TIMEOUT_S=15  # libvirt itself takes up to 15 s for one QEMU that resists
-END_TIMEOUT_S=5       # from SIGTERM to SIGKILL
+END_TIMEOUT_S=30      # from SIGTERM to SIGKILL
 LOCK_TIMEOUT_S=20     # setting up the namespace takes milliseconds
 
 UNIX_PATH_MAX=107     # sockaddr_un, less the terminating 0

@@ -29,7 +29,8 @@ install_packages() {
     [[ -n $missing ]] || return 0
     echo "installing: $missing"
     # shellcheck disable=SC2086 # a list
-    if ! { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing; } \
+    # What an interrupted run left half done keeps apt from doing anything.
+    if ! { DEBIAN_FRONTEND=noninteractive dpkg --configure -a && apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing; } \
         >"$log" 2>&1 </dev/null; then
         tail -n 20 "$log" >&2
         echo "the packages above could not be installed; $log has it all" >&2
