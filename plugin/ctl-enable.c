@@ -76,9 +76,9 @@ write_metadata(virDomainPtr domain, const char *uri, const char *key, const char
 }
 
 static gboolean
-set_config(const CagmaCtl *ctl, virDomainPtr domain, const char *text, const Place *place, GError **error)
+set_config(const CagmaCtl *ctl, virDomainPtr domain, const char *present, const char *text,
+           const Place *place, GError **error)
 {
-  g_autofree char *present = read_metadata(domain, CAGMA_MEMORY_URI, place);
   g_autofree char *what = g_strdup_printf("metadata %s", text);
 
   /* One that is there stays, unless something is asked for. */
@@ -154,13 +154,32 @@ advise(const CagmaDomainXml *desc)
         "the next start\n");
 }
 
+/* What is there, but for what is asked for. One that is wrong is replaced as a whole. */
+static CagmaConfig
+merged(const CagmaConfig *asked, const char *present)
+{
+  CagmaConfig config;
+
+  if (!present || !cagma_memory_parse(present, -1, NULL, &config, NULL))
+    return *asked;
+  if (asked->given & CAGMA_GIVEN_GUARANTEE)
+    config.guarantee_kib = asked->guarantee_kib;
+  if (asked->given & CAGMA_GIVEN_LIMIT)
+    config.limit_kib = asked->limit_kib;
+  if (asked->given & CAGMA_GIVEN_SHARES)
+    config.shares = asked->shares;
+  config.given |= asked->given;
+  return config;
+}
+
 static gboolean
 enable_place(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GError **error)
 {
   g_autofree char *xml = virDomainGetXMLDesc(domain, place->xml);
-  g_autofree char *text = cagma_memory_format(&ctl->config);
+  g_autofree char *present = read_metadata(domain, CAGMA_MEMORY_URI, place);
+  CagmaConfig config = merged(&ctl->config, present);
+  g_autofree char *text = cagma_memory_format(&config);
   g_autoptr(CagmaDomainXml) desc = NULL;
-  CagmaConfig config = ctl->config;
   gboolean channel = FALSE, stats = FALSE, done;
 
   if (!xml)
@@ -174,7 +193,7 @@ enable_place(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GErro
     return FALSE;
   }
   /* A Xen guest's agent writes to xenstore, and its balloon collects nothing. */
-  done = set_config(ctl, domain, text, place, error) &&
+  done = set_config(ctl, domain, present, text, place, error) &&
          (desc->virt == CAGMA_VIRT_XEN || (set_stats_period(ctl, domain, desc, place, &stats, error) &&
                                            add_channel(ctl, domain, desc, place, &channel, error)));
   /* Also of what stopped half way, so that it can be taken back. */

@@ -168,6 +168,9 @@ cagma_ctl_top(const CagmaCtl *ctl, int argc, char **argv)
   if (screen) {
     g_print("\033[?25h\033[?1049l");
     tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    /* What was said of it went with the screen. */
+    if (status != CAGMA_EXIT_OK)
+      g_printerr("cagmactl: the daemon went away\n");
   }
   return status;
 }

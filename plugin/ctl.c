@@ -41,6 +41,9 @@ wants_color(void)
   return isatty(STDOUT_FILENO) && !g_getenv("NO_COLOR") && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
 }
 
+/* Nothing was asked for. */
+#define NO_SHARES G_MININT
+
 typedef struct {
   double interval_s;
   char *run_dir;
@@ -93,7 +96,7 @@ take_config(CagmaConfig *config, const Given *given, GError **error)
     g_prefix_error(error, "--limit: ");
     return FALSE;
   }
-  if (given->shares > CAGMA_SHARES_MAX) {
+  if (given->shares != NO_SHARES && (given->shares < 0 || given->shares > CAGMA_SHARES_MAX)) {
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--shares takes 0 to %d", CAGMA_SHARES_MAX);
     return FALSE;
   }
@@ -117,8 +120,8 @@ add_simulate_options(GOptionContext *context, CagmaCtl *ctl, Given *given)
       "simulate, replay: leave out these rules of our policies", "RULE[,RULE…]" },
     { "guests", 0, 0, G_OPTION_ARG_NONE, &ctl->guests, "simulate, replay: a row for each guest too", NULL },
     { "plot", 0, 0, G_OPTION_ARG_FILENAME, &given->plot, "simulate: draw a run into this file", "FILE.svg" },
-    { "plot-policy", 0, 0, G_OPTION_ARG_STRING, &given->plot_policy, "simulate: whose (default: the first)",
-      "NAME" },
+    { "plot-policy", 0, 0, G_OPTION_ARG_STRING, &given->plot_policy,
+      "simulate: whose (default: the first of --policy, or cagma)", "NAME" },
     G_OPTION_ENTRY_NULL,
   };
 
@@ -208,7 +211,7 @@ main(int argc, char **argv)
 {
   const char *run_dir = g_getenv("CAGMA_RUN_DIR");
   CagmaCtl ctl = { .run_dir = run_dir ? run_dir : CAGMA_RUN_DIR, .color = wants_color() };
-  g_auto(Given) given = { .interval_s = 1, .shares = -1, .seed = -1 };
+  g_auto(Given) given = { .interval_s = 1, .shares = NO_SHARES, .seed = -1 };
   g_autoptr(GError) error = NULL;
 
   setlocale(LC_ALL, "");

@@ -288,6 +288,9 @@ run_job(CagmaStore *store, Job *job)
 {
   CagmaStoreTask *task = &job->task;
 
+  /* At the end none is made to leave what has ended with the last one. */
+  if (!store->reader && g_atomic_int_get(&store->closed))
+    return;
   if (!connect_store(store)) {
     task->error = errno;
     complain(store, task->error);

@@ -52,6 +52,6 @@ CagmaStore *cagma_store_new(const CagmaStoreListener *listener, void *owner);
 void cagma_store_push(CagmaStore *store, const CagmaStoreTask *task);
 
 /* Nothing is called back any more. Waits up to two seconds for the LEAVEs that were
- * pushed, so that agents aren't left with what they were told; the process is about to
- * end. */
+ * pushed, so that agents aren't left with what they were told, unless the connection has
+ * broken; the process is about to end. */
 void cagma_store_free(CagmaStore *store);
