@@ -121,7 +121,7 @@ reload(Daemon *daemon)
   cagma_manager_configure(daemon->manager, conf);
   cagma_conf_free(daemon->conf);
   daemon->conf = g_steal_pointer(&conf);
-  daemon->had_file = g_file_test(daemon->options.config_path, G_FILE_TEST_EXISTS);
+  daemon->had_file = daemon->had_file || g_file_test(daemon->options.config_path, G_FILE_TEST_EXISTS);
   g_message("configuration read from %s", daemon->options.config_path);
 }
 
@@ -264,7 +264,8 @@ main(int argc, char **argv)
     return EXIT_SUCCESS;
   }
   daemon.conf = load_conf(&daemon.options, daemon.options.config_given, &error);
-  daemon.had_file = g_file_test(daemon.options.config_path, G_FILE_TEST_EXISTS);
+  daemon.had_file =
+      daemon.options.config_given || g_file_test(daemon.options.config_path, G_FILE_TEST_EXISTS);
   if (daemon.conf && daemon.options.check)
     g_print("%s: %s\n", daemon.options.config_path, daemon.had_file ? "valid" : "isn't there; defaults hold");
   else if (daemon.conf)

@@ -185,7 +185,8 @@ enable_place(const CagmaCtl *ctl, virDomainPtr domain, const Place *place, GErro
   if (!xml)
     return refused("reading its XML", error);
   desc = cagma_domain_xml_parse(xml, -1, NULL, error);
-  if (!desc || !cagma_config_fit(&config, desc->memory_kib, error))
+  /* One that is kept as it is isn't judged here. */
+  if (!desc || (ctl->config.given && !cagma_config_fit(&config, desc->memory_kib, error)))
     return FALSE;
   if (!desc->balloon) {
     g_set_error(error, CAGMA_XML_ERROR, CAGMA_XML_ERROR_CONTENT,

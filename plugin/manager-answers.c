@@ -179,6 +179,7 @@ cagma_manager_on_completed(void *owner, CagmaRequest *taken)
   CagmaManager *manager = owner;
   g_autoptr(CagmaRequest) request = taken;
   CagmaManaged *managed = g_hash_table_lookup(manager->by_uuid, request->uuid);
+  gboolean figures = request->kind == CAGMA_REQUEST_SAMPLE && request->outcome == CAGMA_OUTCOME_DONE;
 
   if (managed && request->kind == CAGMA_REQUEST_AGENT && managed->agent_in_flight == request->tag) {
     cagma_manager_agent_answered(manager, managed, request);
@@ -202,6 +203,10 @@ cagma_manager_on_completed(void *owner, CagmaRequest *taken)
     cagma_manager_maybe_stopped(manager);
     return;
   }
+  /* Before its hands are free again: figures that end a silence or a job are of a balloon that
+   * couldn't move until now. */
+  if (figures)
+    sampled(manager, managed, request);
   note_outcome(managed, request);
   if (request->error)
     cagma_managed_complain(managed, request->error->message);
@@ -210,8 +215,6 @@ cagma_manager_on_completed(void *owner, CagmaRequest *taken)
     set_done(manager, managed, request);
   else if (request->kind == CAGMA_REQUEST_DESCRIBE)
     answered_description(manager, managed, request);
-  else if (request->outcome == CAGMA_OUTCOME_DONE && request->kind == CAGMA_REQUEST_SAMPLE)
-    sampled(manager, managed, request);
   else if (request->kind == CAGMA_REQUEST_STATUS)
     answered_status(manager, managed, request);
 

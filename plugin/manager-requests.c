@@ -100,6 +100,9 @@ cagma_manager_pump(CagmaManager *manager, CagmaManaged *managed)
     request = prepare(manager, managed, order[i]);
     request->tag = managed->in_flight = cagma_manager_next_tag(manager);
     manager->backend->submit(manager->backend, request);
+    /* A balloon is to be set next. */
+    if (managed->wanted & (1u << CAGMA_REQUEST_SET))
+      manager->backend->hurry(manager->backend, managed->uuid);
     return;
   }
 }

@@ -57,9 +57,18 @@ cagma_manager_arrived(CagmaManager *manager, CagmaManaged *managed)
   }
 }
 
-/* Whose figures this round needs. */
 static gboolean
-is_sampled(CagmaManager *manager, const CagmaManaged *managed)
+manages_any(const CagmaManager *manager)
+{
+  for (guint i = 0; i < manager->domains->len; i++)
+    if (((const CagmaManaged *)manager->domains->pdata[i])->policy.managed)
+      return TRUE;
+  return FALSE;
+}
+
+/* Whose figures this round needs. any: somebody is managed. */
+static gboolean
+is_sampled(CagmaManager *manager, const CagmaManaged *managed, gboolean any)
 {
   if (!managed->xml)
     return FALSE;
@@ -67,7 +76,7 @@ is_sampled(CagmaManager *manager, const CagmaManaged *managed)
   if (managed->policy.managed || managed->policy.cap_kib)
     return TRUE;
   /* What the host has available is of now, and so must be what they hold of it. */
-  if (manager->conf->budget == CAGMA_BUDGET_AUTO)
+  if (any && manager->conf->budget == CAGMA_BUDGET_AUTO)
     return TRUE;
   return manager->round % BYSTANDER_PERIODS == 0;
 }
@@ -83,17 +92,18 @@ static gboolean
 tick(gpointer user_data)
 {
   CagmaManager *manager = user_data;
-  gboolean decides = manager->round % ticks_per_period(manager) == 0;
+  gboolean decides = manager->round % ticks_per_period(manager) == 0, any;
   guint64 gather_ms = MIN((guint64)manager->conf->period_us / 2000, GATHER_MAX_MS);
 
   if (!manager->connected)
     return G_SOURCE_CONTINUE;
+  any = manages_any(manager);
   for (guint i = 0; i < manager->domains->len; i++) {
     CagmaManaged *managed = manager->domains->pdata[i];
 
     if (!managed->xml || managed->describe_again || cagma_manager_lacks_stats_period(manager, managed))
       cagma_manager_want(manager, managed, CAGMA_REQUEST_DESCRIBE);
-    if (!is_sampled(manager, managed))
+    if (!is_sampled(manager, managed, any))
       continue;
     if (decides && !managed->in_flight && !managed->policy.unresponsive && !managed->awaited) {
       managed->awaited = TRUE;

@@ -39,7 +39,8 @@ typedef struct CagmaPool CagmaPool;
 CagmaPool *cagma_pool_new(const char *uri, CagmaPoolWork work, CagmaPoolDone done, void *owner);
 
 /* Takes the request, and gives it back through done, once. One to a domain that an abandoned
- * worker is still at comes back OCCUPIED, or, where it was its status, as TIMEOUT. */
+ * worker is still at comes back OCCUPIED, or, where it was its status, as TIMEOUT; but for one to
+ * its guest's agent. */
 void cagma_pool_push(CagmaPool *pool, CagmaRequest *request);
 
 /* The domain's request, if it still waits, is done before all others, and its answer

@@ -27,9 +27,11 @@ go_on(Timeline *time, const CagmaMoment *moment)
   /* Another boot's clock: the run's beginning is lost. */
   if (time->in_run && moment->now_us < time->clock_us)
     time->in_run = FALSE;
-  /* The wall clock may have been set back between two runs. */
+  /* The wall clock may have been set back between two runs; and a record may be anybody's. */
   if (!time->in_run)
-    time->offset_us = MAX(moment->real_us - time->first_real_us, time->now_us) - moment->now_us;
+    time->offset_us =
+        MIN(MAX(moment->real_us - time->first_real_us, time->now_us), (int64_t)CAGMA_RECORD_TIME_MAX_US) -
+        moment->now_us;
   time->clock_us = moment->now_us;
   time->begun = TRUE;
   time->in_run = TRUE;

@@ -307,7 +307,7 @@ void cagma_domain_refused(CagmaDomain *domain, uint64_t previous_target_kib, int
  * any time. */
 void cagma_domain_withdraw_shrink(CagmaDomain *domain);
 
-/* Time passes: moves that stall become stuck, backoffs end. */
+/* Time passes: backoffs end, and a move that can't go on isn't to blame for it. */
 void cagma_domain_tick(CagmaDomain *domain, int64_t now_us);
 
 /* What the domain must be assumed to hold (design: charge), KiB. */

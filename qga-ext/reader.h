@@ -7,7 +7,7 @@
 /* Who brings swapped-out memory back: a thread beside the agent's own, of ordinary priority
  * and below, since it waits for the disk, and an event must not wait for it. The two
  * share nothing that one could hold while the other wants it. The agent's memory is locked,
- * so this is only there once it is asked for: some 70 KiB. */
+ * so this is only there once it is asked for: some 82 KiB. */
 
 /* How long it may go on after it was last asked, in ms. */
 #define CAGMA_READER_MAX_MS 10000

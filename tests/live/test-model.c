@@ -329,7 +329,8 @@ static void
 add_part(CagmaSimGuest *guest, const Work *work)
 {
   CagmaPart *part = &guest->parts[guest->n_parts++];
-  int64_t from_us = work->from_s * CAGMA_SECOND_US, fill_us = 0;
+  /* A file not from 0 on, where guests have been for a while before the start. */
+  int64_t from_us = work->from_s * CAGMA_SECOND_US + (work->file ? 1 : 0), fill_us = 0;
 
   part->kind = work->file ? CAGMA_PART_FILE : CAGMA_PART_ANON;
   part->access = work->cyclic ? CAGMA_ACCESS_CYCLIC : CAGMA_ACCESS_RANDOM;
@@ -590,9 +591,14 @@ compare_recovery(const Pair *pair, const char *what, Figure figure)
 {
   const Plan *plan = pair->one->plan;
   double real_s = arrived(pair->one->real, &plan->moves[0]), model_s = arrived(pair->model, &plan->moves[0]);
+  double real, model;
 
-  compare_at_most(pair, what, "MiB", grown(pair->one->real, figure, real_s, plan->end_s),
-                  grown(pair->model, figure, model_s, plan->end_s), 3);
+  real = grown(pair->one->real, figure, real_s, plan->end_s);
+  model = grown(pair->model, figure, model_s, plan->end_s);
+  /* What came while the balloon was on its way isn't in it: that may be all. */
+  tell(pair, what, "MiB", real, model);
+  if (!(real <= 3 * model))
+    g_test_fail_printf("%s, %s: more than 3 times the model's", plan->name, what);
   tell(pair, "half of that after", "s", time_to(pair->one->real, figure, real_s, plan->end_s, 0.5),
        time_to(pair->model, figure, model_s, plan->end_s, 0.5));
   tell(pair, "nine tenths of that after", "s", time_to(pair->one->real, figure, real_s, plan->end_s, 0.9),
