@@ -254,11 +254,10 @@ fill_peer_host(CagmaShadow *shadow, const CagmaMoment *moment, const size_t *gue
     touched_kib += policy->rss_kib;
     taken_kib += policy->has_actual ? policy->actual_kib : policy->max_kib;
   }
-  /* The reserve isn't theirs to give either. */
-  host->total_kib = cagma_above(fixed ? from->budget_kib : from->total_kib, from->reserve_kib);
-  host->free_kib =
-      fixed ? cagma_above(host->total_kib, touched_kib) : cagma_above(from->available_kib, from->reserve_kib);
-  host->unclaimed_kib = cagma_above(host->total_kib, taken_kib);
+  /* Linux' view, of which MOM and Proxmox leave a fifth by themselves; and Xen's, without the reserve. */
+  host->total_kib = fixed ? from->budget_kib : from->total_kib;
+  host->free_kib = fixed ? cagma_above(host->total_kib, touched_kib) : from->available_kib;
+  host->unclaimed_kib = cagma_above(cagma_above(host->total_kib, from->reserve_kib), taken_kib);
 }
 
 static gboolean

@@ -563,7 +563,9 @@ pool_to_keep(CagmaHost *host, CagmaPlan *plan, size_t n_claims, int64_t expected
   int64_t room_kib = expected_kib, pool_kib;
   gboolean needed = FALSE;
 
-  if (host->pool_kib == 0 || host->without & CAGMA_RULE_POOL)
+  /* The original has none. */
+  if (host->pool_kib == 0 || host->without & CAGMA_RULE_POOL ||
+      cagma_policy_of(host->policy)->allocator == CAGMA_ALLOCATOR_QUEUE)
     return 0;
   for (size_t i = 0; i < n_claims; i++) {
     const CagmaClaim *claim = &plan->claims[i];

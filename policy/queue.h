@@ -25,6 +25,7 @@
  *   - ALLOC is served at each decision, emergencies first, not in the order of the
  *     host's list, where the first takes all.
  *   - "Equal" is within CAGMA_REACHED_KIB: a balloon comes no nearer.
+ *   - A guest is heard when it swaps or stalls; there when its kswapd wakes.
  *   - Guarantees come first, and where memory in hand doesn't meet them it is left to
  *     `shares`: the queue would ask only those that have a CMA.
  *   - The plan's and the guard's rules hold as for any allocator. */

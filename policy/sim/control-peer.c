@@ -22,8 +22,10 @@ start(CagmaWorld *world, const CagmaContestant *contestant)
   control->memory = contestant->peer->start ? contestant->peer->start(world->n) : NULL;
   control->host.guests = g_new0(CagmaPeerGuest, world->n);
   control->host.n_guests = world->n;
-  /* The reserve isn't theirs to give either. */
-  control->host.total_kib = world->scenario->memory_kib - world->scenario->reserve_kib;
+  control->decide_us = -contestant->peer->before_us;
+  /* Linux' view, of which MOM and Proxmox leave a fifth by themselves. What Xen has free is without
+   * the reserve (unclaimed). */
+  control->host.total_kib = world->scenario->memory_kib;
   for (size_t i = 0; i < world->n; i++) {
     control->host.guests[i].config = &world->guests[i].body.spec->config;
     control->host.guests[i].max_kib = world->guests[i].body.spec->memory_kib;
@@ -63,6 +65,9 @@ reported(gpointer user_data, size_t guest, const CagmaSimReport *report)
 {
   Control *control = user_data;
 
+  /* What the others read, the balloon's driver writes. */
+  if (!control->world->guests[guest].body.spec->driver)
+    return;
   control->host.guests[guest].sample = report->sample;
   control->host.guests[guest].reported_at_kib = report->actual_kib;
   control->news = control->peer->at_reports;
@@ -103,7 +108,8 @@ decide(Control *control)
   control->peer->decide(control->memory, host, cagma_world_clock(world));
   cagma_world_decided(world, since_us);
   for (size_t i = 0; i < host->n_guests; i++) {
-    if (host->guests[i].running && host->guests[i].target_kib != world->guests[i].body.asked_kib)
+    if (world->now_us >= 0 && host->guests[i].running &&
+        host->guests[i].target_kib != world->guests[i].body.asked_kib)
       cagma_world_set(world, i, host->guests[i].target_kib);
   }
 }
@@ -127,7 +133,7 @@ tick(gpointer user_data)
   Control *control = user_data;
   CagmaWorld *world = control->world;
 
-  if (world->now_us < 0)
+  if (world->now_us < -control->peer->before_us)
     return;
   if (world->now_us < control->decide_us && !control->news &&
       !(control->peer->at_arrivals && is_moving(world)))

@@ -179,6 +179,7 @@ const CagmaPeer cagma_peer_mom = {
   .summary =
       "oVirt's Memory Overcommitment Manager: steps of 5 %, shrinking all below 20 % of free host memory",
   .period_us = COLLECT_US,
+  .before_us = DECIDE_US,
   .start = start,
   .decide = decide,
   .end = g_free,

@@ -9,7 +9,7 @@
 #include "policy/sample.h"
 
 /* The rules of other systems, in our own words, to be compared with. Each sees what the
- * original sees, and says what the original would set; none is held by our guarantees.
+ * original sees, as often as the scenario's guests report, and says what the original would set; none is held by our guarantees.
  * Where the original's settings can be chosen, its defaults hold. */
 
 typedef struct {
@@ -37,6 +37,7 @@ typedef struct {
   const char *name;
   const char *summary;  /* a sentence without a full stop */
   int64_t period_us;    /* how often it decides */
+  int64_t before_us;    /* so long it has run when the scenario begins; what it decides by then isn't done */
   gboolean at_reports;  /* and whenever a guest's report arrives */
   gboolean at_arrivals; /* and while guests start, or balloons move */
   /* What it remembers; NULL where it remembers nothing. */

@@ -20,7 +20,8 @@
  * MemFree; where it reports none, it isn't relaxed. query-balloon answers for a guest without a
  * driver too: it is taken for one that can be shrunk.
  *
- * Without a counterpart: guests locked by a migration are left out; a guest is asked to be its
+ * Without a counterpart: free page reporting, which qemu-server turns on in every guest (here the
+ * scenario says); guests locked by a migration are left out; a guest is asked to be its
  * minimum as soon as it starts, where here the scenario says how it starts; containers. */
 #include <math.h>
 

@@ -29,7 +29,8 @@
  * Guests are taken in their order here; there in the order in which they came. Where two
  * writes of one guest wait, they are one here.
  *
- * Without a counterpart: dom0, with its boost of 350 MiB; memory hotplug; the 16 MiB by which
+ * Without a counterpart: its guests' own program, which looks each 100 ms (here they report as the
+ * scenario says, each second by default); dom0, with its boost of 350 MiB; memory hotplug; the 16 MiB by which
  * Xen's and the guest's view of a size differ; requests for memory before a guest starts
  * (do_balloon), so nobody is asked to make room for one that does; guests without a minimum. A
  * guest without a driver has no file to read its size from, and writes nothing. */

@@ -383,7 +383,7 @@ tick(Run *run)
 
   for (size_t i = 0; i < world->n; i++) {
     come_and_go(run, i);
-    if (world->now_us == -CAGMA_SIM_BEFORE_US / 2 && world->guests[i].present)
+    if (world->now_us == -CAGMA_SIM_BEFORE_US * 3 / 4 && world->guests[i].present)
       cagma_body_arrive(&world->guests[i].body);
   }
   live(run);

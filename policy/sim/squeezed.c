@@ -245,6 +245,7 @@ const CagmaPeer cagma_peer_squeezed = {
   .name = "squeezed",
   .summary = "XenServer's squeezed: all guests at one ratio between minimum and maximum, whatever they use",
   .period_us = STEP_US,
+  .before_us = CHECK_US,
   .start = start,
   .decide = decide,
   .end = g_free,

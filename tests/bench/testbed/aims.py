@@ -69,6 +69,9 @@ def ample(figures, memory_guests):
             found = figures.ratio("ample", OURS, ORACLE, f"{name}_{guest}_s")
             yield row("ample", f"residence time of {guest.upper()}{when}, times the oracle's: at most {RESIDENCE:.2f}",
                       found, found.below(RESIDENCE))
+        found = figures.ratio("ample", OURS, ORACLE, f"slowdown_{guest}")
+        yield row("ample", f"slowdown of {guest.upper()}, times the oracle's: at most {RESIDENCE:.2f}", found,
+                  found.below(RESIDENCE))
     found = figures.ratio("ample", OURS, ORACLE, "disk_mib_s")
     yield row("ample", f"disk guest's throughput, times the oracle's: at least {THROUGHPUT:.2f}", found,
               found.above(THROUGHPUT))
@@ -100,6 +103,8 @@ def half_the_distance(figures, name):
         return "short", aim, "not measured", said(stats.INCONCLUSIVE, 0), 0
     peer, part = best
     distance = f"{peer} is {abs(1 - part) * 100:.0f} % {'below' if part < 1 else 'above'} the oracle"
+    if part > 1:
+        return "short", aim, distance, "not asked (the oracle has most progress, not most of this)", None
     if 1 - part < DISTANCE:
         return "short", aim, distance, f"not asked (below {DISTANCE * 100:.0f} %)", None
     rounds = figures.together("short", (OURS, ORACLE, peer), name)

@@ -102,7 +102,7 @@ def residence(data):
 
 
 def operations(data):
-    return overlaid("Disk operations", "Requests a second at the disk that all guests share, over 3 s each. Swapping "
+    return overlaid("Disk operations", "Requests a second as guests count them, over 3 s each; QEMU joins some. Swapping "
                     "takes them from work. At the right: the mean.", data,
                     [("All requests", "disk_iops"), ("Of these to swap", "swap_iops")], "/s")
 

@@ -27,12 +27,15 @@ def tables(memory_guests, disk_guest):
     iterations = [(guest.upper(), SPREAD, f"iterations_{guest}", 1) for guest in memory_guests]
     ratios = [("× static", TIMES_STATIC), ("× oracle", TIMES_ORACLE)]
     times = [(f"Residence time of {guest.upper()}: mean of the completed iterations, of those that ended in the second "
-              "half of the stages, and of the ages of the running ones each 3 s",
+              "half of the stages, of the ages of the running ones each 3 s, and how long those take in the end, or took until "
+              "the end",
               [("all, s", SPREAD, f"residence_{guest}_s", 1),
                *((name, what, f"residence_{guest}_s", 1) for name, what in ratios),
                ("second half, s", SPREAD, f"residence_loaded_{guest}_s", 1),
                *((name, what, f"residence_loaded_{guest}_s", 1) for name, what in ratios),
-               ("age, s", SPREAD, f"age_{guest}_s", 1)]) for guest in memory_guests]
+               ("age, s", SPREAD, f"age_{guest}_s", 1),
+              ("of all that run, second half, s", SPREAD, f"takes_loaded_{guest}_s", 1),
+              *((name, what, f"takes_loaded_{guest}_s", 1) for name, what in ratios)]) for guest in memory_guests]
     return [
         ("Work done: completed iterations of the memory tasks, and the disk tasks' throughput",
          [("all", SPREAD, "iterations", 1), *((name, what, "iterations", 1) for name, what in ratios), *iterations,
@@ -46,7 +49,7 @@ def tables(memory_guests, disk_guest):
           ("swap, requests/s", SPREAD, "swap_iops", 1), ("× static", TIMES_STATIC, "swap_iops", 1),
           ("all, requests/s", SPREAD, "disk_iops", 1),
           *((f"{guest.upper()} stalled, %", SPREAD, f"stalled_{guest}_permille", 0.1) for guest in memory_guests),
-          ("moved, MiB", SPREAD, "moved_mib", 1),
+          ("moved, MiB", SPREAD, "moved_mib", 1), ("most beyond what there is, MiB", SPREAD, "beyond_mib", 1),
           ("least above a guarantee, MiB", SPREAD, "above_guarantee_mib", 1)]),
         ("Processor, % of a core",
          [("balancer", SPREAD, "own_cpu_permille", 0.1), ("agent (highest)", SPREAD, "agent_cpu_permille", 0.1),
@@ -107,8 +110,7 @@ def facts_of(found):
 
 
 def reserve_mib(meta):
-    reserve = meta.get("reserve_kib", 0)
-    return reserve / runs.MIB_KIB if isinstance(reserve, (int, float)) else 0
+    return runs.reserve_kib(meta) / runs.MIB_KIB
 
 
 def as_fact(values):
@@ -127,9 +129,18 @@ def command(found):
 
 def notes_of(found):
     """Of the runs, and who said each."""
-    said = [(note, run.contestant) for run in found if isinstance(run.meta.get("notes"), list)
-            for note in run.meta["notes"]]
+    said = [(f"{REGIMES.get(run.regime, run.regime)}: {note}", run.contestant) for run in found
+            if isinstance(run.meta.get("notes"), list) for note in run.meta["notes"]]
     return [f"{note} ({', '.join(plots.order(by))})" for note, by in merged(said).items()]
+
+
+def missing(figures):
+    """Runs of seeds that others of the regime have been run with."""
+    for regime, contestants in figures.all.items():
+        seeds = set().union(*contestants.values())
+        for name in plots.order(contestants):
+            for seed in sorted(seeds - contestants[name].keys()):
+                yield f"{regime}/{name}/{seed}"
 
 
 def merged(texts):
@@ -161,7 +172,11 @@ a search found where it is short, so that what moves memory can be better; best 
 best peer is the one of MOM, Proxmox and the original CAGMA (`cagma-classic`) with the most iterations, or progress.
 Progress is a measure of our own: as long as some of a guest's tasks have their memory its processor is busy, so that
 the sum of iterations is much the same with any split, and doesn't show that the other tasks stand still. The balancer's CPU time is cagmad's, or the peer's.
-Stalled: the part of the time in which nothing in the guest went on for want of memory (the kernel's `full` pressure).
+Stalled: the part of the time in which nothing in the guest went on for want of memory (the kernel's `full` pressure);
+as long as one of its tasks has its memory, that is little. Completed iterations are of those that got on: where tasks stand
+still for a minute, only *of all that run* tells. Slowdown: the completed iterations' residence time in the second half,
+times that of VM3's memory task just then, so that how fast the machine was is left out. Requests are counted by the
+guests; QEMU joins neighbours before the disk sees them.
 """
 
 
@@ -189,7 +204,8 @@ def text(found, left_out, figures):
                   *(f"residence {guest.upper()}" for guest in memory_guests), "swapped in", "disk throughput"]
         lines += ["## What mechanisms are worth", "", "With it, times without it.", "", *markdown(header, worth)]
     lines += ["## How it is counted", "", METHOD]
-    for title, notes in (("Notes of the runs", notes_of(found)), ("Left out", left_out)):
+    for title, notes in (("Missing", list(missing(figures))), ("Notes of the runs", notes_of(found)),
+                         ("Left out", left_out)):
         if notes:
             lines += [f"## {title}", "", *(f"- {note}" for note in notes), ""]
     return "\n".join(lines)

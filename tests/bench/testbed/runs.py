@@ -146,7 +146,7 @@ class Task:
         if index < len(self.starts) and self.starts[index] <= t_us:
             return self.starts[index], self.ends[index] - self.starts[index]
         if index == 0:
-            return self.start_us, self.end_us - self.start_us
+            return self.start_us, (self.ends[0] if self.ends else self.end_us) - self.start_us
         start_us = self.ends[index - 1]
         return start_us, max(self.end_us - start_us, start_us - self.starts[index - 1])
 
@@ -255,12 +255,19 @@ def progress(run):
 def figures(run):
     """What the report compares, by name; None where it isn't known."""
     said = {"iterations": len(run.durations(run.guests, "memory")), "progress": progress(run)}
+    # The disk guest's memory task has its memory with most contestants: how fast the machine was just then.
+    pace = seconds(run.durations(run.disk_guests, "memory", run.end_us // 2))
     for guest in run.memory_guests:
         ages = [age for age, _ in (run.running(guest, t_us) for t_us in run.sample_times()) if age is not None]
         said[f"iterations_{guest}"] = len(run.durations([guest], "memory"))
         said[f"residence_{guest}_s"] = seconds(run.durations([guest], "memory"))
         # Slow iterations are few: over all stages they hardly count beside those of the first ones, with few tasks.
         said[f"residence_loaded_{guest}_s"] = seconds(run.durations([guest], "memory", run.end_us // 2))
+        loaded = said[f"residence_loaded_{guest}_s"]
+        said[f"slowdown_{guest}"] = loaded / pace if loaded and pace else None
+        takes = [takes for _, takes in (run.running(guest, t_us) for t_us in run.sample_times()
+                                        if t_us > run.end_us // 2) if takes is not None]
+        said[f"takes_loaded_{guest}_s"] = statistics.fmean(takes) if takes else None
         said[f"age_{guest}_s"] = statistics.fmean(ages) if ages else None
     done = sum(task.done() for task in run.tasks if task.guest in run.disk_guests and task.kind == "disk")
     said["disk_mib_s"] = done * DISK_ITERATION_MIB * 1e6 / run.end_us
@@ -276,12 +283,22 @@ def figures(run):
     said["moved_mib"] = sum(abs(b - a) for values in sizes.values() for a, b in zip(values, values[1:])) / MIB_KIB
     said["above_guarantee_mib"] = min(min(sizes[guest["name"]]) - guest["guarantee_kib"]
                                       for guest in run.meta["guests"]) / MIB_KIB
+    there_is_kib = run.meta["host_kib"] - reserve_kib(run.meta)
+    beyond = [max(0, sum(run.line(guest, "actual_kib").last(t_us) for guest in run.guests) - there_is_kib)
+              for t_us in run.line(run.guests[0], "actual_kib").times if 0 <= t_us <= run.end_us]
+    said["beyond_mib"] = max(beyond, default=0) / MIB_KIB
     own = run.processors("cagmad") + run.processors("contestant")
     said["own_cpu_permille"] = sum(own) if own else None
     for name, what in (("libvirtd", "libvirtd"), ("qemu", "qemu")):
         said[f"{name}_cpu_permille"] = total(run.processors(what))
     said["agent_cpu_permille"] = max(run.processors("agent"), default=None)
     return said
+
+
+def reserve_kib(meta):
+    """Of the host, what is nobody's."""
+    reserve = meta.get("reserve_kib", 0)
+    return reserve if isinstance(reserve, (int, float)) else 0
 
 
 def series(run):
