@@ -24,7 +24,7 @@
   DOMAIN("<cagma:memory xmlns:cagma='urn:cagma:memory:1'><cagma:shares>few</cagma:shares></cagma:memory>")
 
 /* A second, and what it takes to start a sanitized program on a loaded machine. */
-#define SOON_US (5 * G_USEC_PER_SEC / 2)
+#define SOON_US (10 * G_USEC_PER_SEC)
 
 typedef struct {
   char *dir;
