@@ -251,6 +251,8 @@ cagma_ctl_simulate(const CagmaCtl *ctl, int argc, char **argv)
   if (!load(&simulation, argv[0]) || !open_plot(&simulation, argv[0]))
     return CAGMA_EXIT_FAILED;
 
+  /* Nobody names none, and the oracle is left out only of others. */
+  g_assert(simulation.entrants->len > 0);
   simulation.runs = g_new0(CagmaRun, simulation.entrants->len);
   for (guint i = 0; i < simulation.entrants->len; i++)
     run(&simulation, i);
