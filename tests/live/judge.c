@@ -11,6 +11,8 @@
  * periods". */
 #define GRACE_US (2 * PERIOD_US)
 
+#define PAGE_KIB 4
+
 /* The log. */
 
 /* "2026-11-21 13:03:44.380+0000: …", in UTC. 0: no such line. */
@@ -199,14 +201,17 @@ cap_at(Guest *guest, int64_t at_us)
 static uint64_t
 held_at(Guest *guest, int64_t at_us, int64_t grace_us)
 {
-  uint64_t least_kib, most_kib, cap_kib = cap_at(guest, at_us);
+  uint64_t least_kib, most_kib, cap_kib = cap_at(guest, at_us), asked_kib = guest->asked_kib;
 
   if (at_us < guest->started_us || at_us >= guest->ended_us)
     return 0;
   if (!cap_kib && (hold_at(guest, at_us, grace_us).in_full || !has_reported_by(guest, at_us)))
     return guest->memory_kib;
+  /* A cap is of whole pages, rounded down. */
+  if (cap_kib)
+    asked_kib -= asked_kib % PAGE_KIB;
   size_at(guest, at_us, &least_kib, &most_kib);
-  return MIN(MAX(MAX(least_kib, cap_kib), guest->asked_kib), guest->memory_kib);
+  return MIN(MAX(MAX(least_kib, cap_kib), asked_kib), guest->memory_kib);
 }
 
 uint64_t
