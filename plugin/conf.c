@@ -360,6 +360,7 @@ cagma_conf_new(void)
   conf->pool_permille = DEFAULT_POOL_PERMILLE;
   conf->period_us = DEFAULT_PERIOD_US;
   conf->surplus = CAGMA_SURPLUS_LEAVE;
+  conf->read_back = TRUE;
   conf->policy = CAGMA_POLICY_CAGMA;
   conf->overhead_auto = TRUE;
   cagma_config_init(&conf->defaults);

@@ -8,6 +8,7 @@
 #include "plugin/conf.h"
 #include "policy/domain.h"
 #include "policy/plan.h"
+#include "policy/read-back.h"
 #include "xml/domain.h"
 
 /* What is known of a domain's QEMU guest agent. A stock one isn't asked what it can't
@@ -17,16 +18,6 @@ typedef enum {
   CAGMA_AGENT_UNABLE,
   CAGMA_AGENT_ABLE,
 } CagmaAgentKnown;
-
-/* What its guest brings back of what it had swapped out (manager-readback.c). */
-typedef struct {
-  gboolean due;        /* it has more memory than it had, and hasn't been through yet */
-  gboolean asked;      /* … since then */
-  uint64_t actual_kib; /* its balloon when it last stood still; 0: not seen yet */
-  uint64_t kib;        /* brought back since, as its guest says */
-  unsigned idle;       /* requests since that last became more */
-  int64_t next_us;     /* not asked again before */
-} CagmaReadBackState;
 
 /* A domain as the manager knows it: the policy's view, what its XML said, and what
  * is under way with it. */
@@ -58,7 +49,7 @@ typedef struct {
   CagmaAgentKnown agent;    /* whether its QEMU guest agent knows the memory commands */
   int64_t agent_next_us;    /* not asked again before, after it failed … */
   int64_t agent_backoff_us; /* … for longer each time */
-  CagmaReadBackState read_back;
+  CagmaReadBack read_back;
   int64_t load_next_us;    /* its load isn't asked for before, by either way */
   unsigned stats_period_s; /* asked for by us; 0: not */
   gboolean stats_period_due;

@@ -39,7 +39,7 @@ cagma_report_reason(const CagmaManaged *managed)
 
 /* NULL: nothing was asked of its guest. */
 static char *
-explain_read_back(const CagmaReadBackState *state)
+explain_read_back(const CagmaReadBack *state)
 {
   if (!state->asked)
     return NULL;

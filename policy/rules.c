@@ -2,8 +2,8 @@
 #include "policy/rules.h"
 
 static const char *const rule_names[CAGMA_N_RULES] = {
-  "foreseen", "swap-back", "pushed-out", "cache-back", "emergency",
-  "pool",     "spread",    "slow-take",  "hurt",       "deadband",
+  "foreseen", "swap-back", "pushed-out", "cache-back", "emergency", "pool",
+  "spread",   "slow-take", "hurt",       "deadband",   "read-back",
 };
 
 const char *

@@ -17,9 +17,10 @@ typedef enum {
   CAGMA_RULE_SLOW_TAKE = 1 << 7,  /* donors give by steps, each after the last one's figures */
   CAGMA_RULE_HURT = 1 << 8,       /* a shrink that hurt is given back, and not repeated for a while */
   CAGMA_RULE_DEADBAND = 1 << 9,   /* small changes aren't made */
+  CAGMA_RULE_READ_BACK = 1 << 10, /* who was given memory is asked to bring back what it swapped out */
 } CagmaRule;
 
-#define CAGMA_N_RULES 10
+#define CAGMA_N_RULES 11
 
 /* Names as `cagmactl simulate --without` takes them; index: of the bit. NULL beyond the last. */
 const char *cagma_rule_name(unsigned index);

@@ -22,8 +22,8 @@
 
 /* Asked for at a time, and how many places of the disk that may be: what a process that
  * wants a page meanwhile has in front of it. */
-#define CAGMA_READ_BACK_SLICE ((uint64_t)2 << 20)
-#define CAGMA_READ_BACK_RANGES 64u
+#define CAGMA_READ_BACK_SLICE ((uint64_t)512 << 10)
+#define CAGMA_READ_BACK_RANGES 16u
 
 /* Left available, lest it be reclaimed again what was brought back: a part of the guest's
  * memory, but at least as much. The host knows better, and asks for no more than it wants. */

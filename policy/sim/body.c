@@ -12,6 +12,12 @@
 #define ANON_SHARE 0.25
 /* Writes to swap that are under way together. */
 #define WRITES_AT_ONCE 8.0
+/* An agent that brings back: requests at once, for how long unless it is asked again, and what
+ * it leaves available (qga-ext/read-back.h; plugin/channels.c: READ_BACK_MS). */
+#define BACK_AT_ONCE 16
+#define BACK_US (5 * CAGMA_SECOND_US)
+#define BACK_MARGIN_PART 16
+#define BACK_MARGIN_KIB ((double)CAGMA_MIB(16))
 /* A cycle of which more is missing doesn't fit. */
 #define CYCLE_MISSING 0.02
 #define CRAMPED_US CAGMA_SECOND_US
@@ -56,6 +62,8 @@ forget(CagmaBody *body)
   body->swapped_kib = body->paged_kib = body->read_back_kib = 0;
   body->swap_in_kib = body->swap_out_kib = body->block_read_kib = 0;
   body->refault_file_kib = body->refault_anon_kib = 0;
+  body->back_kib = body->brought_kib = 0;
+  body->back.tasks = 0;
   body->cramped_us = 0;
 }
 
@@ -476,4 +484,70 @@ cagma_body_live(CagmaBody *body, double slowness, int64_t now_us, double tick_s)
   if (body->spec->free_page_reporting)
     body->touched_kib = (double)body->spec->kernel_kib + cagma_body_resident(body);
   body->touched_kib = MIN(body->touched_kib, body->truly_kib);
+}
+
+void
+cagma_body_read_back(CagmaBody *body, uint64_t kib, int64_t now_us)
+{
+  body->back_kib = (double)kib;
+  body->back_until_us = now_us + BACK_US;
+}
+
+static double
+may_come_back(const CagmaBody *body)
+{
+  double margin_kib = MAX((double)body->spec->memory_kib / BACK_MARGIN_PART, BACK_MARGIN_KIB);
+
+  return MIN(MIN(body->back_kib, cagma_body_swapped(body)), cagma_body_available(body) - margin_kib);
+}
+
+const CagmaDiskPhase *
+cagma_body_want_back(CagmaBody *body, const CagmaSimDisk *disk, int64_t now_us)
+{
+  gboolean goes_on = body->state == CAGMA_BODY_RUNS && now_us < body->back_until_us;
+
+  body->back.tasks = goes_on && may_come_back(body) >= (double)disk->swap_read_kib ? BACK_AT_ONCE : 0;
+  body->back.io_kib = disk->swap_read_kib;
+  return body->back.tasks ? &body->back : NULL;
+}
+
+static CagmaBodyPart *
+most_swapped(CagmaBody *body)
+{
+  CagmaBodyPart *most = NULL;
+
+  for (size_t i = 0; i < body->n_parts; i++) {
+    CagmaBodyPart *part = &body->parts[i];
+
+    if (part->anon && (!most || part->absent_kib > most->absent_kib))
+      most = part;
+  }
+  return most;
+}
+
+void
+cagma_body_live_back(CagmaBody *body, const CagmaSimDisk *disk, double slowness, double tick_s)
+{
+  double served, kib, rest_kib;
+
+  if (!body->back.tasks)
+    return;
+  served = cagma_disk_tasks_served(disk, &body->back, slowness, tick_s);
+  kib = MAX(MIN(served * (double)body->back.io_kib, may_come_back(body)), 0);
+  rest_kib = kib;
+  for (size_t i = 0; i < body->n_parts && rest_kib > 0; i++) {
+    CagmaBodyPart *part = most_swapped(body);
+    double part_kib = part ? MIN(rest_kib, part->absent_kib) : 0;
+
+    if (part_kib <= 0)
+      break;
+    part->absent_kib -= part_kib;
+    part->resident_kib += part_kib;
+    rest_kib -= part_kib;
+  }
+  kib -= rest_kib;
+  body->back_kib -= kib;
+  body->brought_kib += kib;
+  body->swap_in_kib += kib;
+  body->swapped_kib += kib;
 }

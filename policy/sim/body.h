@@ -23,6 +23,8 @@
  *   - Pages wanted in order are read ahead of; a page swapped in at random comes alone.
  *   - What is read takes the thread that wants it its time; writing is done beside it.
  *   - The balloon takes free pages, and where there are none, what the kernel pushes out.
+ *   - An agent that was asked to brings back what is swapped out, of the part that misses most
+ *     first, neighbours together and several requests at once; nobody waits for that.
  *   - Where nothing more can be pushed out, the largest part is killed, and starts anew. */
 
 /* How long a killed part stays away, and a reboot takes. */
@@ -76,6 +78,12 @@ typedef struct {
   double pushed_kib;      /* of the victims, what is for the first of these */
   double host_missed_kib; /* resident here, but swapped out by the host */
 
+  /* What its agent was asked to bring back, and brings back this tick. */
+  double back_kib;
+  int64_t back_until_us;
+  CagmaDiskPhase back;
+  double brought_kib; /* since its boot */
+
   /* What came of it. */
   double stalled;       /* part of this tick lost waiting */
   double swapped_kib;   /* swapped in and out in this tick */
@@ -105,6 +113,13 @@ void cagma_body_want(CagmaBody *body, const CagmaSimDisk *disk, double host_swap
                      double tick_s);
 /* slowness: how many times longer than alone a request takes now. */
 void cagma_body_live(CagmaBody *body, double slowness, int64_t now_us, double tick_s);
+
+/* Its agent is asked to bring back so much of what it has swapped out (qga-ext/read-back.h). */
+void cagma_body_read_back(CagmaBody *body, uint64_t kib, int64_t now_us);
+/* What that asks of the disk in this tick, beside cagma_body_want; NULL: nothing. */
+const CagmaDiskPhase *cagma_body_want_back(CagmaBody *body, const CagmaSimDisk *disk, int64_t now_us);
+/* After cagma_body_live. */
+void cagma_body_live_back(CagmaBody *body, const CagmaSimDisk *disk, double slowness, double tick_s);
 
 double cagma_body_resident(const CagmaBody *body);
 double cagma_body_swapped(const CagmaBody *body);

@@ -2,6 +2,7 @@
 #include "policy/guard.h"
 #include "policy/plan.h"
 #include "policy/policy.h"
+#include "policy/read-back.h"
 #include "policy/rules.h"
 #include "policy/sim/world.h"
 
@@ -18,7 +19,9 @@ typedef struct {
   const CagmaPolicy *policy;
   CagmaHost host;
   CagmaPlan plan;
-  CagmaDomain *domains;    /* one a guest */
+  CagmaDomain *domains; /* one a guest */
+  CagmaReadBack *read_backs;
+  gboolean reads_back;     /* asks for it */
   CagmaSample *statistics; /* of its balloon, as last delivered */
   CagmaDomain **present;   /* host.domains */
   size_t *indices;         /* and which guests they are */
@@ -68,6 +71,8 @@ start(CagmaWorld *world, const CagmaContestant *contestant)
 
   control->world = world;
   control->domains = g_new0(CagmaDomain, world->n);
+  control->read_backs = g_new0(CagmaReadBack, world->n);
+  control->reads_back = scenario->read_back && cagma_reads_back(contestant->policy, contestant->without);
   control->statistics = g_new0(CagmaSample, world->n);
   control->present = g_new0(CagmaDomain *, world->n);
   control->indices = g_new0(size_t, world->n);
@@ -98,6 +103,7 @@ end(gpointer user_data)
 
   cagma_plan_clear(&control->plan);
   g_free(control->domains);
+  g_free(control->read_backs);
   g_free(control->statistics);
   g_free(control->present);
   g_free(control->indices);
@@ -153,6 +159,21 @@ look(Control *control, size_t guest)
   control->decide = control->decide || (moved && domain->move == CAGMA_MOVE_NONE);
 }
 
+/* The agent answers what was asked last time before what is asked now. */
+static void
+read_back(Control *control, size_t guest, int64_t now_us)
+{
+  CagmaReadBack *state = &control->read_backs[guest];
+  const CagmaBody *body = &control->world->guests[guest].body;
+  uint64_t kib;
+
+  if (state->due && state->asked)
+    cagma_read_back_answered(state, (uint64_t)body->brought_kib, cagma_body_swapped(body) < 1);
+  kib = cagma_read_back_due(state, &control->domains[guest], control->reads_back, now_us);
+  if (kib)
+    cagma_world_read_back(control->world, guest, kib);
+}
+
 static void
 reported(gpointer user_data, size_t guest, const CagmaSimReport *report)
 {
@@ -166,6 +187,7 @@ reported(gpointer user_data, size_t guest, const CagmaSimReport *report)
     return;
   }
   cagma_domain_feed(domain, &report->sample, now_us);
+  read_back(control, guest, now_us);
   if (!report->pressure)
     return;
   cagma_estimate(domain, cagma_host_horizon_us(&control->host, domain), &demand);

@@ -188,6 +188,7 @@ static const CagmaField host_table[] = {
   { FIELD(MIB, "pool-mib", CagmaScenario, pool_kib, 0, CAGMA_MAX_KIB) },
   { FIELD(SECONDS, "period-s", CagmaScenario, period_us, PERIOD_MIN_US, PERIOD_MAX_US) },
   { FIELD(CHOICE, "surplus", CagmaScenario, surplus, 0, 0), .name_at = surplus_name },
+  { FIELD(FLAG, "read-back", CagmaScenario, read_back, 0, 1) },
 };
 static const CagmaFields host_fields = FIELDS(CagmaScenario, host_table, NULL);
 

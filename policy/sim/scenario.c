@@ -24,6 +24,7 @@ cagma_scenario_init(CagmaScenario *scenario)
     .memory_kib = CAGMA_GIB(8),
     .period_us = 3 * CAGMA_SECOND_US,
     .surplus = CAGMA_SURPLUS_LEAVE,
+    .read_back = TRUE,
     .disk =
         (CagmaSimDisk){
             .iops = 150,

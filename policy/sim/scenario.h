@@ -135,6 +135,7 @@ typedef struct {
   uint64_t pool_kib;
   int64_t period_us;
   CagmaSurplus surplus;
+  gboolean read_back; /* for guests with an agent: policy/read-back.h */
   CagmaSimDisk disk;
   CagmaSimGuest *guests;
   size_t n_guests; /* entries; how many guests that makes, cagma_scenario_count says */

@@ -79,6 +79,12 @@ cagma_world_look(CagmaWorld *world, size_t guest, CagmaSample *sample)
 }
 
 void
+cagma_world_read_back(CagmaWorld *world, size_t guest, uint64_t kib)
+{
+  cagma_body_read_back(&world->guests[guest].body, kib, world->now_us);
+}
+
+void
 cagma_world_set(CagmaWorld *world, size_t guest, uint64_t target_kib)
 {
   CagmaSimSoul *soul = &world->guests[guest];
@@ -236,7 +242,7 @@ live(Run *run)
     host_swapped = 1 - (double)world->scenario->memory_kib / touched_kib;
   for (size_t i = 0; i < world->n; i++) {
     CagmaBody *body = &world->guests[i].body;
-    const CagmaDiskPhase *tasks = tasks_of(&world->guests[i], world->now_us);
+    const CagmaDiskPhase *tasks = tasks_of(&world->guests[i], world->now_us), *back;
 
     if (!world->guests[i].present)
       continue;
@@ -247,6 +253,9 @@ live(Run *run)
       run->loads[n_loads++] = body->ballooning;
     if (tasks)
       run->tasks[n_tasks++] = tasks;
+    back = cagma_body_want_back(body, disk, world->now_us);
+    if (back)
+      run->tasks[n_tasks++] = back;
   }
   slowness = cagma_disk_slowness(disk, run->loads, n_loads, run->tasks, n_tasks, TICK_S);
 
@@ -257,6 +266,7 @@ live(Run *run)
     if (!world->guests[i].present)
       continue;
     cagma_body_live(body, slowness, course_us, TICK_S);
+    cagma_body_live_back(body, disk, slowness, TICK_S);
     if (tasks) {
       double alone = cagma_disk_slowness(disk, NULL, 0, &tasks, 1, TICK_S);
       double stalled = 1 - alone / MAX(slowness, alone);
@@ -420,7 +430,7 @@ cagma_sim_run(const CagmaScenario *scenario, const CagmaContestant *contestant,
   size_t n = cagma_scenario_count(scenario);
   g_autofree CagmaSimSoul *guests = g_new0(CagmaSimSoul, n);
   g_autofree CagmaLoad *loads = g_new0(CagmaLoad, 2 * n);
-  g_autofree const CagmaDiskPhase **tasks = g_new0(const CagmaDiskPhase *, n);
+  g_autofree const CagmaDiskPhase **tasks = g_new0(const CagmaDiskPhase *, 2 * n);
   g_autofree double *present_s = g_new0(double, n);
   Run run = {
     .world = { .scenario = scenario,

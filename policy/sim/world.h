@@ -83,6 +83,9 @@ cagma_world_budget(const CagmaWorld *world)
 /* Asks a guest's balloon for a size, and counts what that means. */
 void cagma_world_set(CagmaWorld *world, size_t guest, uint64_t target_kib);
 
+/* Asks a guest's agent to bring back what it has swapped out. */
+void cagma_world_read_back(CagmaWorld *world, size_t guest, uint64_t kib);
+
 /* What the host itself sees of a guest. */
 void cagma_world_look(CagmaWorld *world, size_t guest, CagmaSample *sample);
 

@@ -34,7 +34,7 @@ test_defaults(void)
   g_assert_true(conf->overhead_auto);
   g_assert_false(conf->manage_all);
   g_assert_false(conf->hook_strict);
-  g_assert_false(conf->read_back);
+  g_assert_true(conf->read_back);
   g_assert_cmpuint(conf->without, ==, 0);
   g_assert_cmpuint(conf->defaults.guarantee_kib, ==, CAGMA_MIB(256));
 }
@@ -45,7 +45,7 @@ test_everything(void)
   g_autoptr(CagmaConf) conf =
       parsed("# a comment\n[host]\nuri = test:///default \nbudget=48GiB\nreserve=2 GiB\nperiod=500ms\n"
              "surplus=reclaim\noverhead=64MiB\npool=1 "
-             "GiB\npolicy=cagma-classic\nread-back=yes\nwithout=emergency, "
+             "GiB\npolicy=cagma-classic\nread-back=no\nwithout=emergency, "
              "foreseen\n\n[defaults]\nmanage=all\nmode=observe\n"
              "estimator=static\nguarantee=1GiB\nshares=0\nheadroom=128MiB\n[hook]\nstrict=yes\n");
 
@@ -71,7 +71,7 @@ test_everything(void)
   g_assert_cmpuint(conf->defaults.headroom_kib, ==, CAGMA_MIB(128));
   g_assert_cmpuint(conf->defaults.headroom_permille, ==, 0);
   g_assert_true(conf->hook_strict);
-  g_assert_true(conf->read_back);
+  g_assert_false(conf->read_back);
   g_assert_cmpuint(conf->without, ==, CAGMA_RULE_EMERGENCY | CAGMA_RULE_FORESEEN);
 }
 

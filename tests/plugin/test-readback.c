@@ -34,7 +34,7 @@ typedef struct {
 } Setting;
 
 static const Setting usual = { HOST "read-back=yes\n", TERMS(""), FALSE };
-static const Setting off = { HOST, TERMS(""), FALSE };
+static const Setting off = { HOST "read-back=no\n", TERMS(""), FALSE };
 static const Setting observed = { HOST "read-back=yes\n", TERMS(" mode='observe'"), FALSE };
 static const Setting dry = { HOST "read-back=yes\n", TERMS(""), TRUE };
 

@@ -10,6 +10,7 @@ lives_new(const CagmaScenario *scenario)
   lives->n = scenario->n_guests;
   lives->bodies = g_new0(CagmaBody, lives->n);
   lives->loads = g_new0(CagmaLoad, 2 * lives->n);
+  lives->tasks = g_new0(const CagmaDiskPhase *, lives->n);
   for (size_t i = 0; i < lives->n; i++) {
     const CagmaSimGuest *spec = &scenario->guests[i];
 
@@ -28,6 +29,7 @@ lives_free(Lives *lives)
 {
   g_free(lives->bodies);
   g_free(lives->loads);
+  g_free(lives->tasks);
   g_free(lives);
 }
 
@@ -56,21 +58,29 @@ void
 lives_tick(Lives *lives)
 {
   const double tick_s = (double)LIVES_TICK_US / 1e6;
-  size_t n_loads = 0;
+  size_t n_loads = 0, n_tasks = 0;
   double slowness;
 
   for (size_t i = 0; i < lives->n; i++) {
     CagmaBody *body = &lives->bodies[i];
+    const CagmaDiskPhase *back;
 
     come_and_go(lives, i);
     cagma_body_want(body, &lives->scenario->disk, 0, lives->now_us, tick_s);
     lives->loads[n_loads++] = body->paging;
     lives->loads[n_loads++] = body->ballooning;
+    back = cagma_body_want_back(body, &lives->scenario->disk, lives->now_us);
+    if (back)
+      lives->tasks[n_tasks++] = back;
   }
-  slowness = cagma_disk_slowness(&lives->scenario->disk, lives->loads, n_loads, NULL, 0, tick_s);
-  for (size_t i = 0; i < lives->n; i++)
-    if (lives_is_there(lives, i))
-      cagma_body_live(&lives->bodies[i], slowness, lives->now_us, tick_s);
+  slowness =
+      cagma_disk_slowness(&lives->scenario->disk, lives->loads, n_loads, lives->tasks, n_tasks, tick_s);
+  for (size_t i = 0; i < lives->n; i++) {
+    if (!lives_is_there(lives, i))
+      continue;
+    cagma_body_live(&lives->bodies[i], slowness, lives->now_us, tick_s);
+    cagma_body_live_back(&lives->bodies[i], &lives->scenario->disk, slowness, tick_s);
+  }
   lives->now_us += LIVES_TICK_US;
 }
 

@@ -12,6 +12,7 @@ typedef struct {
   const CagmaScenario *scenario;
   CagmaBody *bodies; /* one for each entry: their counts are 1 */
   CagmaLoad *loads;
+  const CagmaDiskPhase **tasks;
   size_t n;
   int64_t now_us; /* since the scenario's start */
 } Lives;

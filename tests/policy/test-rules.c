@@ -21,6 +21,7 @@ test_names(void)
     { "slow-take", CAGMA_RULE_SLOW_TAKE },
     { "hurt", CAGMA_RULE_HURT },
     { "deadband", CAGMA_RULE_DEADBAND },
+    { "read-back", CAGMA_RULE_READ_BACK },
   };
 
   g_assert_cmpuint(G_N_ELEMENTS(cases), ==, CAGMA_N_RULES);

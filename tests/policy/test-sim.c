@@ -462,6 +462,45 @@ test_silent(void)
   g_assert_cmpuint(seen.stamp, <=, 41);
 }
 
+/* A guest of 1500 MiB in 900, until another one leaves. Where it has an agent, and its policy asks
+ * for that, what was pushed out comes back soon. */
+static double
+stalled_s(const char *policy, CagmaReports reports, gboolean read_back)
+{
+  g_autoptr(CagmaScenario) scenario = scenarios_host(2600, 300);
+  CagmaSimGuest *leaves = scenarios_add_guest(scenario, "leaves", 1500), *stays;
+  CagmaSimResult result;
+  double stall_s;
+
+  scenario->disk.iops = 150;
+  scenario->disk.latency_us = 6700;
+  leaves->leaves_us = 60 * CAGMA_SECOND_US;
+  scenarios_add_part(leaves, CAGMA_PART_ANON, 1200, 2);
+  stays = scenarios_add_guest(scenario, "stays", 1000);
+  scenarios_add_part(stays, CAGMA_PART_ANON, 1500, 5);
+  stays->reports = reports;
+  scenario->read_back = read_back;
+  scenarios_check(scenario);
+  cagma_sim_run(scenario, &(CagmaContestant){ .policy = cagma_policy_by_name(policy) }, NULL, &result);
+  stall_s = result.guests[1].stall_s;
+  cagma_sim_result_clear(&result);
+  return stall_s;
+}
+
+static void
+test_reads_back(void)
+{
+  double with_s = stalled_s("cagma", CAGMA_REPORTS_AGENT, TRUE),
+         without_s = stalled_s("cagma", CAGMA_REPORTS_AGENT, FALSE);
+
+  g_test_message("%.0f s with, %.0f without", with_s, without_s);
+  g_assert_cmpfloat(with_s, <, 0.8 * without_s);
+  g_assert_cmpfloat(stalled_s("cagma", CAGMA_REPORTS_BALLOON, TRUE), ==,
+                    stalled_s("cagma", CAGMA_REPORTS_BALLOON, FALSE));
+  g_assert_cmpfloat(stalled_s("cagma-classic", CAGMA_REPORTS_AGENT, TRUE), ==,
+                    stalled_s("cagma-classic", CAGMA_REPORTS_AGENT, FALSE));
+}
+
 static gboolean
 stop_at_five(gpointer user_data, int64_t now_us, int64_t duration_us)
 {
@@ -630,6 +669,7 @@ main(int argc, char **argv)
   g_test_add_func("/sim/delay", test_delay);
   g_test_add_func("/sim/pause-and-boot", test_pause_and_boot);
   g_test_add_func("/sim/silent", test_silent);
+  g_test_add_func("/sim/reads-back", test_reads_back);
   g_test_add_func("/sim/progress", test_progress);
   g_test_add_func("/sim/clock", test_clock);
   g_test_add_func("/sim/trace", test_trace);

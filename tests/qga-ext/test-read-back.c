@@ -78,10 +78,10 @@ fake_await(uint32_t pid, void *page)
 static const CagmaReadBackCalls calls = { fake_open, fake_advise, fake_await };
 
 static void
-write_available(Fixture *f, guint mib)
+write_available(Fixture *f, guint kib)
 {
   g_autofree char *text =
-      g_strdup_printf("MemTotal: 262144 kB\nMemFree: 4096 kB\nMemAvailable: %u kB\n", mib * 1024);
+      g_strdup_printf("MemTotal: 262144 kB\nMemFree: 4096 kB\nMemAvailable: %u kB\n", kib);
 
   kit_write(f->kit, "meminfo", text);
 }
@@ -93,7 +93,7 @@ set_up(Fixture *f, gconstpointer unused)
   memset(&kernel, 0, sizeof kernel);
   kernel.asked = g_string_new(NULL);
   f->kit = kit_new();
-  write_available(f, 200);
+  write_available(f, 200 * 1024);
   g_assert_true(cagma_system_open(&f->system, f->kit->proc));
   f->system.page_bytes = PAGE;
   cagma_read_back_init(&f->read_back, &calls);
@@ -268,14 +268,14 @@ a_step_is_bounded(Fixture *f, gconstpointer unused)
   g_assert_cmpint(step(f, PAGE - 1), ==, CAGMA_READ_BACK_NO_ROOM);
   /* … by a slice, … */
   g_assert_cmpint(step(f, 1 << 30), ==, CAGMA_READ_BACK_MORE);
-  g_assert_cmpstr(kernel.asked->str, ==, "20:100+3 103+512 ");
+  g_assert_cmpstr(kernel.asked->str, ==, "20:100+3 103+128 ");
   /* … by what is available, above the 16 MiB kept … */
-  write_available(f, 17);
+  write_available(f, 16 * 1024 + 64 * PAGE / 1024);
   g_assert_cmpint(step(f, 1 << 30), ==, CAGMA_READ_BACK_MORE);
-  g_assert_cmpstr(kernel.asked->str, ==, "20:100+3 103+512 303+256 ");
-  write_available(f, 16);
+  g_assert_cmpstr(kernel.asked->str, ==, "20:100+3 103+128 183+64 ");
+  write_available(f, 16 * 1024);
   g_assert_cmpint(step(f, 1 << 30), ==, CAGMA_READ_BACK_NO_ROOM);
-  write_available(f, 200);
+  write_available(f, 200 * 1024);
   /* … and by time: it goes on where it was. */
   g_assert_cmpint(cagma_read_back_step(&f->read_back, &f->system, 1 << 30, 0), ==, CAGMA_READ_BACK_MORE);
   run_to_the_end(f);
