@@ -53,11 +53,12 @@ add_up(const CagmaAllocation *allocation)
   return tiers;
 }
 
-/* Slack counts in 4 MiB of demand: who is large grows by more. */
+/* Slack fills the same part for all of what is left up to their limits: how far somebody may grow
+ * is the best guess of how far he will. Shares are for what is short. */
 static uint64_t
-slack_weight(const CagmaClaim *claim)
+slack_weight(const CagmaVessel *vessel, uint32_t shares)
 {
-  return claim->shares * (claim->demand_kib / CAGMA_MIB(4) + 1);
+  return shares ? (vessel->high_kib - vessel->low_kib) / CAGMA_MIB(4) + 1 : 0;
 }
 
 /* Shares out what there is: to demands, to wishes where these are all met, and what is left
@@ -83,7 +84,7 @@ level(CagmaAllocation *allocation, uint64_t capacity_kib, const Tiers *tiers)
     if (capacity_kib >= tiers->wishes_kib) {
       vessel.base_kib = vessel.low_kib = vessel.high_kib;
       vessel.high_kib = cagma_max_kib(claim->limit_kib, vessel.low_kib);
-      vessel.weight = slack_weight(claim);
+      vessel.weight = slack_weight(&vessel, claim->shares);
     }
     allocation->vessels[i] = vessel;
   }

@@ -236,7 +236,7 @@ test_moves_memory(void)
 }
 
 /* Guests that need nothing, on a host that has more than they hold: 1 GiB is handed out, in
- * proportion to what they need, with a call each. */
+ * proportion to what they are below their limits, with a call each. */
 static void
 spread_over_two(Fixture *f, FakeGuest **large, FakeGuest **small)
 {
@@ -257,10 +257,10 @@ test_hands_out_what_nobody_needs(void)
   FakeGuest *large, *small;
 
   spread_over_two(f, &large, &small);
-  /* They need 664 and 464 MiB. Of the other 1944 these have parts as 167 to 117, the weights
-   * being 4 MiB of what each needs and one more. */
-  g_assert_cmpuint(large->actual_kib, >=, CAGMA_MIB(664 + 1943 * 167 / 284) - 1024);
-  g_assert_cmpuint(large->actual_kib, <=, CAGMA_MIB(664 + 1945 * 167 / 284) + 1024);
+  /* They need 664 and 464 MiB. Of the other 1944 these have parts as 347 to 397, the weights
+   * being 4 MiB of what each is below its limit of 2048 then, and one more. */
+  g_assert_cmpuint(large->actual_kib, >=, CAGMA_MIB(664 + 1943 * 347 / 744) - 1024);
+  g_assert_cmpuint(large->actual_kib, <=, CAGMA_MIB(664 + 1945 * 347 / 744) + 1024);
   g_assert_cmpuint(large->actual_kib + small->actual_kib, <=, CAGMA_GIB(3));
   g_assert_cmpuint(large->actual_kib + small->actual_kib, >=, CAGMA_GIB(3) - 1024);
   let_rounds_pass(large, 10);
@@ -286,8 +286,8 @@ test_what_was_handed_out_is_taken_for_a_need(void)
 
   spread_over_two(f, &large, &small);
   before_kib = large->actual_kib;
-  small->used_kib = CAGMA_MIB(1300);
-  KIT_WAIT(small->actual_kib >= CAGMA_MIB(1300 + 130));
+  small->used_kib = CAGMA_MIB(1600);
+  KIT_WAIT(small->actual_kib >= CAGMA_MIB(1600 + 160));
   KIT_WAIT(settled(f, large) && settled(f, small));
   g_assert_cmpuint(large->actual_kib, <, before_kib);
   g_assert_cmpuint(large->actual_kib, >=, CAGMA_MIB(664));
