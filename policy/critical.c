@@ -42,6 +42,15 @@ estimate_footprint(const CagmaDomain *domain, CagmaDemand *demand)
   demand->demand_kib = domain->used_kib + demand->critical_kib;
 }
 
+/* Whose swap is full, or has none, is killed for want of headroom, not slowed down. A balloon's
+ * statistics tell of swap only by what went there. */
+static gboolean
+has_swap_to_go_to(const CagmaDomain *domain, uint64_t headroom_kib)
+{
+  return domain->has_swap_used ? domain->swap_total_kib >= domain->swap_used_kib + headroom_kib
+                               : domain->swap_out_kib > 0;
+}
+
 static void
 estimate_deficit(const CagmaDomain *domain, CagmaDemand *demand)
 {
@@ -52,8 +61,7 @@ estimate_deficit(const CagmaDomain *domain, CagmaDemand *demand)
   demand->critical_kib =
       cagma_permille(demand->swap_back_kib, domain->config.rate_permille) + demand->headroom_kib;
   demand->demand_kib = domain->used_kib + demand->critical_kib;
-  /* Whose swap is full, or has none, is killed for want of headroom, not slowed down. */
-  if (domain->has_swap_used && domain->swap_total_kib >= domain->swap_used_kib + demand->headroom_kib)
+  if (has_swap_to_go_to(domain, demand->headroom_kib))
     demand->bare_kib =
         demand->demand_kib - cagma_permille(demand->headroom_kib, 1000 - CAGMA_BARE_HEADROOM_PERMILLE);
 }

@@ -593,7 +593,8 @@ cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us)
     return FALSE;
   }
   /* It may be the shrink that presses it, and its figures are of before. */
-  if (domain->yields && domain->move == CAGMA_MOVE_SHRINK) {
+  if (domain->move == CAGMA_MOVE_SHRINK &&
+      (domain->yields || now_us - domain->move_us >= CAGMA_SHRINK_PRESSED_US)) {
     domain->withdraw = TRUE;
     return TRUE;
   }

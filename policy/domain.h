@@ -78,6 +78,10 @@
 /* An emergency that isn't confirmed by another event ends after this long: what is
  * still missing then is the period's business. */
 #define CAGMA_EMERGENCY_US (10 * CAGMA_SECOND_US)
+/* A shrink that takes free pages is over by then. One that still goes on when its guest reports
+ * pressure swaps for it, for minutes where the disk is slow, and its figures aren't known
+ * meanwhile: it is called off, and decided anew. */
+#define CAGMA_SHRINK_PRESSED_US (5 * CAGMA_SECOND_US)
 /* So many pressure events in a row without a page swapped in between, or this many
  * major faults where there is no swap, are crying wolf: the next ones aren't listened
  * to for this long, doubled each time up to the maximum. A guest that behaves for as
@@ -292,7 +296,7 @@ void cagma_domain_source_lost(CagmaDomain *domain, CagmaSampleSource source);
 
 /* Its guest reports memory pressure; the sample that came with it was fed before.
  * TRUE where something is to be decided now: it has less available than it needs, and is
- * heard; or is being shrunk although nothing would keep that from killing it. */
+ * heard; or is being shrunk, and nothing would keep that from killing it, or it takes long. */
 gboolean cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us);
 
 /* Says that a call setting target_kib is about to be made. Before the call, since

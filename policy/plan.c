@@ -195,6 +195,24 @@ make_claim(const CagmaHost *host, const CagmaDomain *domain, const CagmaDecision
                       !(host->without & CAGMA_RULE_SPREAD);
 }
 
+/* What a domain that has just started is charged and hasn't taken, or is giving back: its balloon
+ * goes from its full size to where it was asked to be. */
+static uint64_t
+untouched(const CagmaDomain *domain, uint64_t charge_kib, int64_t now_us)
+{
+  int64_t age_us = now_us - domain->began_us;
+  uint64_t kib = 0;
+
+  if (!domain->managed || domain->settled)
+    return 0;
+  if (age_us < CAGMA_STARTING_US)
+    kib = cagma_above(charge_kib, cagma_above(domain->rss_kib, domain->overhead_kib));
+  if (domain->target_kib && domain->moves && age_us < CAGMA_STARTING_MOVES_US &&
+      now_us - domain->still_since_us < CAGMA_SETTLE_US)
+    kib = cagma_max_kib(kib, cagma_above(charge_kib, domain->target_kib));
+  return kib;
+}
+
 /* Looks at one domain, and enters its claim where it has one. */
 static void
 consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t *n_claims)
@@ -216,9 +234,7 @@ consider(CagmaHost *host, size_t index, int64_t now_us, CagmaPlan *plan, size_t 
   if (domain->managed && allocator->demand)
     allocator->demand(domain, &decision->demand);
   if (!within_reach(domain, decision)) {
-    if (domain->managed && !domain->settled && now_us - domain->began_us < CAGMA_STARTING_US)
-      plan->untouched_kib +=
-          cagma_above(decision->charge_kib, cagma_above(domain->rss_kib, domain->overhead_kib));
+    plan->untouched_kib += untouched(domain, decision->charge_kib, now_us);
     return;
   }
 

@@ -31,6 +31,8 @@
 
 /* For so long after its start, others aren't made short for what a domain might take. */
 #define CAGMA_STARTING_US (60 * CAGMA_SECOND_US)
+/* And as long as its balloon moves, for what it is giving back: a large one takes minutes. */
+#define CAGMA_STARTING_MOVES_US (600 * CAGMA_SECOND_US)
 
 /* What nobody needs is handed to a domain only when its balloon has rested for this long:
  * what others wanted a moment ago they may want again. */

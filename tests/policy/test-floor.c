@@ -361,26 +361,38 @@ test_what_may_still_be_taken_is_in_nobody_s_hand(void)
   }
 }
 
-/* Pressed while it is shrunk: nothing else would stop that. */
+/* Pressed while it is shrunk: at once where nothing else would stop that, and anywhere when it has
+ * gone on for a second. */
 static void
 test_shrink_that_presses_is_called_off(void)
 {
-  for (int yields = 0; yields < 2; yields++) {
+  static const struct {
+    gboolean yields;
+    int64_t since_us;
+    gboolean called_off;
+  } cases[] = {
+    { FALSE, CAGMA_SHRINK_PRESSED_US - 1, FALSE },
+    { FALSE, CAGMA_SHRINK_PRESSED_US, TRUE },
+    { TRUE, 0, TRUE },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     Rig rig;
     g_autofree char *reason = NULL;
 
     rig_init(&rig, 8192);
     rig_add(&rig, 4096, 2048, 1000);
-    if (yields)
+    if (cases[i].yields)
       rig_bound(&rig, 0);
     rig_pass(&rig, 1);
     cagma_domain_set(&rig.domains[0], CAGMA_MIB(1200), rig.now_us);
     rig.samples[0].actual_kib = CAGMA_MIB(1700);
     rig_pass(&rig, 1);
-    g_assert_cmpint(rig_press(&rig, 0), ==, yields);
+    rig.domains[0].move_us = rig.now_us - cases[i].since_us;
+    g_assert_cmpint(rig_press(&rig, 0), ==, cases[i].called_off);
     rig_decide(&rig);
-    g_assert_cmpuint(rig_target_mib(&rig, 0), ==, yields ? 1700 : 0);
-    if (yields) {
+    g_assert_cmpuint(rig_target_mib(&rig, 0), ==, cases[i].called_off ? 1700 : 0);
+    if (cases[i].called_off) {
       g_assert_cmpint(rig_why(&rig, 0), ==, CAGMA_WHY_SPARED);
       reason = cagma_explain_reason(&rig.plan.decisions[0]);
       g_assert_cmpstr(reason, ==, "its guest reports pressure while it is shrunk; it keeps 1700 MiB");

@@ -203,6 +203,34 @@ test_nobody_gives_for_what_a_starting_domain_has_not_taken(void)
   rig_clear(&rig);
 }
 
+/* Nor later while its balloon is on its way to what was asked of it: 10 MiB a second from 2048 down
+ * to 1024. What it holds beyond that is its own, and no reason to make another short. */
+static void
+test_nobody_gives_for_what_a_starting_domain_gives_back(void)
+{
+  Rig rig;
+
+  rig_init(&rig, 2048);
+  rig_add(&rig, 2048, 1024, 960);
+  rig_add(&rig, 2048, 2048, 1900);
+  cagma_domain_restart(&rig.domains[1], CAGMA_MIB(1024), rig.now_us);
+  for (int s = 0; s < 100; s++) {
+    rig.samples[1].actual_kib -= CAGMA_MIB(10);
+    rig.samples[1].rss_kib = rig.samples[1].actual_kib;
+    rig_pass(&rig, 1);
+    /* That it moves isn't known at first. */
+    if (s == 0)
+      continue;
+    rig_decide(&rig);
+    g_assert_cmpuint(rig_target_mib(&rig, 0), ==, 0);
+  }
+  /* Where it stands still it has come to rest, at more than there is. */
+  rig_pass(&rig, 6);
+  rig_decide(&rig);
+  g_assert_cmpuint(rig.plan.n_steps, >=, 1);
+  rig_clear(&rig);
+}
+
 /* Spreading follows no move of the last ten seconds, and none that is on its way. */
 static void
 test_spread_is_for_those_at_rest(void)
@@ -812,6 +840,7 @@ main(int argc, char **argv)
   g_test_add_func("/plan/wish/in-part", test_wish_takes_what_is_in_hand);
   g_test_add_func("/plan/wish/others", test_who_serves_no_wishes_takes_nothing_for_them);
   g_test_add_func("/plan/untouched", test_nobody_gives_for_what_a_starting_domain_has_not_taken);
+  g_test_add_func("/plan/untouched/moving", test_nobody_gives_for_what_a_starting_domain_gives_back);
   g_test_add_func("/plan/spread/at-rest", test_spread_is_for_those_at_rest);
   g_test_add_func("/plan/spread/level", test_levelling_takes_a_quarter);
   g_test_add_func("/plan/take/seen-first", test_donor_is_not_asked_again_before_it_has_reported);
