@@ -156,7 +156,8 @@ test_bare_need_is_bounded(void)
   g_assert_cmpuint(demand.bare_kib, ==, CAGMA_MIB(1050));
   domain.regain_kib = CAGMA_MIB(3000);
   cagma_estimate(&domain, SECONDS(3), &demand);
-  g_assert_cmpuint(demand.bare_kib, ==, CAGMA_MIB(3000));
+  g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(3000));
+  g_assert_cmpuint(demand.bare_kib, ==, CAGMA_MIB(1050));
   domain.has_figures = FALSE;
   domain.regain_kib = 0;
   cagma_estimate(&domain, SECONDS(3), &demand);
