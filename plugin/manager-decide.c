@@ -6,6 +6,7 @@
 #include "plugin/report.h"
 #include "policy/explain.h"
 #include "policy/guard.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 
 /* What a domain holds can't be counted before it is known how much it has. One that
@@ -56,7 +57,7 @@ read_budget(CagmaManager *manager, int64_t now_us)
     host->merged_kib = memory.merged_kib;
   }
   host->policy = conf->policy;
-  host->without = conf->without;
+  host->without = conf->without | (conf->read_back ? 0 : CAGMA_RULE_READ_BACK);
   whole_kib = conf->budget == CAGMA_BUDGET_AUTO ? host->total_kib : host->budget_kib;
   host->reserve_kib =
       conf->reserve_permille ? cagma_permille(whole_kib, conf->reserve_permille) : conf->reserve_kib;

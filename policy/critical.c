@@ -43,12 +43,12 @@ estimate_footprint(const CagmaDomain *domain, CagmaDemand *demand)
 }
 
 /* Whose swap is full, or has none, is killed for want of headroom, not slowed down. A balloon's
- * statistics tell of swap only by what went there. */
+ * statistics tell of swap only by what goes there just now. */
 static gboolean
 has_swap_to_go_to(const CagmaDomain *domain, uint64_t headroom_kib)
 {
   return domain->has_swap_used ? domain->swap_total_kib >= domain->swap_used_kib + headroom_kib
-                               : domain->swap_out_kib > 0;
+                               : domain->swap_out_kib_per_s > 0;
 }
 
 static void

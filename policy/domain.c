@@ -571,6 +571,15 @@ bears_out(const CagmaDomain *domain)
   return distance(domain->major_faults, domain->pressed_faults) >= CAGMA_WOLF_FAULTS;
 }
 
+static gboolean
+has_hardly_given(const CagmaDomain *domain)
+{
+  uint64_t asked_kib = cagma_above(domain->move_from_kib, domain->target_kib);
+
+  return cagma_above(domain->move_from_kib, domain->actual_kib) <
+         cagma_permille(asked_kib, CAGMA_HARDLY_GIVEN_PERMILLE);
+}
+
 gboolean
 cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us)
 {
@@ -595,6 +604,11 @@ cagma_domain_press(CagmaDomain *domain, uint64_t critical_kib, int64_t now_us)
   /* It may be the shrink that presses it, and its figures are of before. */
   if (domain->move == CAGMA_MOVE_SHRINK &&
       (domain->yields || now_us - domain->move_us >= CAGMA_SHRINK_PRESSED_US)) {
+    /* One that has hardly given anything is stuck, whoever says so first. */
+    if (!domain->yields && has_hardly_given(domain)) {
+      set_aside(domain, now_us);
+      domain->stuck_shrinking = TRUE;
+    }
     domain->withdraw = TRUE;
     return TRUE;
   }

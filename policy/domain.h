@@ -82,6 +82,8 @@
  * pressure swaps for it, for minutes where the disk is slow, and its figures aren't known
  * meanwhile: it is called off, and decided anew. */
 #define CAGMA_SHRINK_PRESSED_US (5 * CAGMA_SECOND_US)
+/* And counts as stuck where less than this part of it was given by then. */
+#define CAGMA_HARDLY_GIVEN_PERMILLE 250
 /* So many pressure events in a row without a page swapped in between, or this many
  * major faults where there is no swap, are crying wolf: the next ones aren't listened
  * to for this long, doubled each time up to the maximum. A guest that behaves for as

@@ -56,6 +56,9 @@ cagma_read_back_due(CagmaReadBack *state, const CagmaDomain *domain, gboolean ma
     return 0;
   if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE || domain->hold || domain->unresponsive)
     return 0;
+  /* What comes in now would be taken for the shrink's harm. */
+  if (domain->shrunk_us && now_us - domain->shrunk_us <= CAGMA_HURT_WINDOW_US)
+    return 0;
   if (is_through(state, domain)) {
     leave(state, "next to nothing of it is left in swap");
     return 0;

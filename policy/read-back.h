@@ -10,8 +10,9 @@
 /* Reading back: once a domain has more memory, its guest is asked to bring back what it had to
  * swap out for want of it. Touched page by page that takes it a request to the disk each; its
  * agent asks for neighbours together (qga-ext/read-back.h). It brings back no more than it has
- * room for above its headroom, so that nobody has to give for it; and it is asked with its
- * reports, until it is through, or goes on no more. */
+ * room for above its headroom; it is asked with its reports, until it is through, or goes on no
+ * more. What comes back counts as swapped in like any other page (the kernel doesn't tell them
+ * apart), so that for a while the guest is taken to want more. */
 
 /* Below this it isn't worth a request. */
 #define CAGMA_READ_BACK_LEAST_KIB CAGMA_MIB(4)

@@ -234,8 +234,9 @@ allocate(CagmaHost *host, CagmaAllocation *allocation, int64_t now_us)
 {
   const gboolean reclaim = host->surplus == CAGMA_SURPLUS_RECLAIM;
   const Tiers tiers = add_up(allocation);
-  /* Nobody is to give for what others might take, and haven't. */
-  const int64_t expected_kib = allocation->expected_kib + (int64_t)allocation->untouched_kib;
+  /* Nobody is to give for what others might take, and haven't. But it isn't there to meet needs. */
+  const int64_t forgiven_kib = MIN(allocation->expected_kib + (int64_t)allocation->untouched_kib, 0);
+  const int64_t expected_kib = MAX(allocation->expected_kib, forgiven_kib);
   const uint64_t capacity_kib = (uint64_t)MAX(expected_kib + (int64_t)tiers.standings_kib, 0);
   uint64_t need_kib = 0;
   int64_t left_kib;

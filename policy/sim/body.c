@@ -525,10 +525,26 @@ most_swapped(CagmaBody *body)
   return most;
 }
 
+/* What comes back takes the place of page cache. */
+static void
+drop_cache(CagmaBody *body, double kib)
+{
+  CagmaBodyPart *parts[CAGMA_SIM_PARTS_MAX];
+  size_t n = oldest_first(body, parts);
+
+  for (size_t i = 0; i < n && kib > 0; i++) {
+    double out_kib = parts[i]->anon ? 0 : MIN(parts[i]->resident_kib, kib);
+
+    parts[i]->resident_kib -= out_kib;
+    parts[i]->absent_kib += out_kib;
+    kib -= out_kib;
+  }
+}
+
 void
 cagma_body_live_back(CagmaBody *body, const CagmaSimDisk *disk, double slowness, double tick_s)
 {
-  double served, kib, rest_kib;
+  double served, kib, rest_kib, held_kib;
 
   if (!body->back.tasks)
     return;
@@ -537,10 +553,11 @@ cagma_body_live_back(CagmaBody *body, const CagmaSimDisk *disk, double slowness,
   rest_kib = kib;
   for (size_t i = 0; i < body->n_parts && rest_kib > 0; i++) {
     CagmaBodyPart *part = most_swapped(body);
-    double part_kib = part ? MIN(rest_kib, part->absent_kib) : 0;
+    double part_kib;
 
-    if (part_kib <= 0)
+    if (!part || part->absent_kib <= 0)
       break;
+    part_kib = MIN(rest_kib, part->absent_kib);
     part->absent_kib -= part_kib;
     part->resident_kib += part_kib;
     rest_kib -= part_kib;
@@ -550,4 +567,6 @@ cagma_body_live_back(CagmaBody *body, const CagmaSimDisk *disk, double slowness,
   body->brought_kib += kib;
   body->swap_in_kib += kib;
   body->swapped_kib += kib;
+  held_kib = (double)body->spec->kernel_kib + cagma_body_resident(body) + body->watermark_kib;
+  drop_cache(body, CLAMP(held_kib - body->truly_kib, 0, kib));
 }

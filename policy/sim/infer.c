@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "policy/rules.h"
 #include "policy/units.h"
 
 #define TOLERANCE_KIB ((double)CAGMA_MIB(8))
@@ -436,6 +437,9 @@ describe(const Inference *inference, gboolean disk_seen)
                   "The host's memory is the median of what was in hand, promised and reserved. Kernels, "
                   "the pace of balloons and delays of reports are guessed. Reboots, pauses and stuck "
                   "balloons aren't in it.");
+  if (scenario->read_back)
+    g_string_append(text,
+                    " What guests were asked to bring back counts as touched, a page with each request.");
   if (history->cut)
     g_string_append(text, " It ends after 24 hours; the record doesn't.");
   if (history->crowded)
@@ -460,6 +464,7 @@ infer_host(Inference *inference)
   scenario->pool_kib = history->host.pool_kib;
   scenario->period_us = period_us;
   scenario->surplus = history->host.surplus;
+  scenario->read_back = !(history->host.without & CAGMA_RULE_READ_BACK);
 }
 
 CagmaScenario *

@@ -119,7 +119,7 @@ test_bare_need(void)
     { "all of it, where swap is all but full", TRUE, 500, 401, 1100, 0 },
     { "or there is none", TRUE, 0, 0, 1100, 0 },
     { "or nobody tells", FALSE, 500, 0, 1100, 0 },
-    { "but that something went there", FALSE, 0, 0, 1025, 1 },
+    { "but that something goes there", FALSE, 0, 0, 1025, 1 },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -131,7 +131,7 @@ test_bare_need(void)
     domain.has_swap_used = cases[i].told;
     domain.swap_total_kib = CAGMA_MIB(cases[i].swap_total);
     domain.swap_used_kib = CAGMA_MIB(cases[i].swap_used);
-    domain.swap_out_kib = CAGMA_MIB(cases[i].swapped_out);
+    domain.swap_out_kib_per_s = CAGMA_MIB(cases[i].swapped_out);
     cagma_estimate(&domain, SECONDS(3), &demand);
     g_assert_cmpuint(demand.bare_kib, ==, CAGMA_MIB(cases[i].bare));
   }

@@ -362,18 +362,22 @@ test_what_may_still_be_taken_is_in_nobody_s_hand(void)
 }
 
 /* Pressed while it is shrunk: at once where nothing else would stop that, and anywhere when it has
- * gone on for a second. */
+ * gone on for five seconds. One that gave next to nothing until then is left alone for a while. */
 static void
 test_shrink_that_presses_is_called_off(void)
 {
   static const struct {
     gboolean yields;
     int64_t since_us;
-    gboolean called_off;
+    uint64_t actual_mib; /* of 2048 that are to be 1200 */
+    gboolean called_off, stuck;
   } cases[] = {
-    { FALSE, CAGMA_SHRINK_PRESSED_US - 1, FALSE },
-    { FALSE, CAGMA_SHRINK_PRESSED_US, TRUE },
-    { TRUE, 0, TRUE },
+    { FALSE, CAGMA_SHRINK_PRESSED_US - 1, 1700, FALSE, FALSE },
+    { FALSE, CAGMA_SHRINK_PRESSED_US, 1700, TRUE, FALSE },
+    { FALSE, CAGMA_SHRINK_PRESSED_US, 1836, TRUE, FALSE },
+    { FALSE, CAGMA_SHRINK_PRESSED_US, 1837, TRUE, TRUE },
+    { TRUE, 0, 1700, TRUE, FALSE },
+    { TRUE, 0, 2000, TRUE, FALSE },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -386,13 +390,14 @@ test_shrink_that_presses_is_called_off(void)
       rig_bound(&rig, 0);
     rig_pass(&rig, 1);
     cagma_domain_set(&rig.domains[0], CAGMA_MIB(1200), rig.now_us);
-    rig.samples[0].actual_kib = CAGMA_MIB(1700);
+    rig.samples[0].actual_kib = CAGMA_MIB(cases[i].actual_mib);
     rig_pass(&rig, 1);
     rig.domains[0].move_us = rig.now_us - cases[i].since_us;
     g_assert_cmpint(rig_press(&rig, 0), ==, cases[i].called_off);
     rig_decide(&rig);
-    g_assert_cmpuint(rig_target_mib(&rig, 0), ==, cases[i].called_off ? 1700 : 0);
-    if (cases[i].called_off) {
+    g_assert_cmpuint(rig_target_mib(&rig, 0), ==, cases[i].called_off ? cases[i].actual_mib : 0);
+    g_assert_cmpint(rig.domains[0].stuck_until_us != 0, ==, cases[i].stuck);
+    if (cases[i].called_off && cases[i].actual_mib == 1700) {
       g_assert_cmpint(rig_why(&rig, 0), ==, CAGMA_WHY_SPARED);
       reason = cagma_explain_reason(&rig.plan.decisions[0]);
       g_assert_cmpstr(reason, ==, "its guest reports pressure while it is shrunk; it keeps 1700 MiB");

@@ -290,6 +290,15 @@ static const Case cases[] = {
     0,
     { { 1000, 256, 1000, 1000, 8000, 1000, RESTED, 1000 },
       { 1000, 256, 900, 900, 8000, 1000, RESTED, 900 } } },
+  { "untouched: nor is it there for needs",
+    0,
+    0,
+    1000,
+    LEAVE,
+    CAGMA_FIT_TAKE,
+    0,
+    { { 1000, 256, 1100, 1100, 8000, 1000, RESTED, 1100 },
+      { 1000, 256, 600, 600, 8000, 1000, RESTED, 900 } } },
   { "untouched: isn't spread",
     0,
     0,
@@ -748,7 +757,7 @@ test_whatever_the_claims(void)
     CagmaClaim claims[8];
     CagmaHost host = { .surplus = draw_kib(3) ? CAGMA_SURPLUS_LEAVE : CAGMA_SURPLUS_RECLAIM };
     CagmaAllocation allocation = { .claims = claims, .n = 1 + draw_kib(8), .calm = draw_kib(3) != 0 };
-    int64_t there_kib, missing_kib;
+    int64_t expected_kib, there_kib, missing_kib;
     CagmaFit fit;
     Sums sums;
 
@@ -758,14 +767,16 @@ test_whatever_the_claims(void)
     allocation.pool_kib = draw_kib(1 << 18);
     allocation.expected_kib = allocation.in_hand_kib - (int64_t)allocation.pool_kib;
     allocation.untouched_kib = draw_kib(3) ? 0 : draw_kib(1 << 20);
-    there_kib = allocation.expected_kib + (int64_t)allocation.untouched_kib;
+    /* What others haven't touched makes up for what is missing, and no more. */
+    expected_kib = MIN(allocation.expected_kib + (int64_t)allocation.untouched_kib, 0);
+    expected_kib = MAX(expected_kib, allocation.expected_kib);
 
     fit = allocate(&host, &allocation);
     seen[fit]++;
     sums = add_up(claims, allocation.n);
     for (size_t i = 0; i < allocation.n; i++)
       assert_within_bounds(&claims[i], fit, host.surplus == CAGMA_SURPLUS_RECLAIM);
-    there_kib += (int64_t)sums.standings_kib;
+    there_kib = expected_kib + (int64_t)sums.standings_kib;
     missing_kib = (int64_t)sums.floors_kib - MAX(there_kib, 0);
     g_assert_true((fit == CAGMA_FIT_SHORT) == (missing_kib > 0));
     g_assert_cmpint((int64_t)allocation.shortfall_kib, ==, MAX(missing_kib, 0));
@@ -778,11 +789,9 @@ test_whatever_the_claims(void)
     }
     /* What is given is what is missing, and no more. */
     if (fit == CAGMA_FIT_TAKE)
-      g_assert_cmpint((int64_t)sums.given_kib, <=,
-                      (int64_t)sums.grown_kib - allocation.expected_kib - (int64_t)allocation.untouched_kib);
+      g_assert_cmpint((int64_t)sums.given_kib, <=, (int64_t)sums.grown_kib - expected_kib);
     if (fit == CAGMA_FIT_EASY)
-      g_assert_cmpint((int64_t)sums.grown_kib, <=,
-                      MAX(allocation.expected_kib + (int64_t)allocation.untouched_kib, 0));
+      g_assert_cmpint((int64_t)sums.grown_kib, <=, MAX(expected_kib, 0));
   }
   for (size_t i = 0; i < G_N_ELEMENTS(seen); i++)
     g_assert_cmpuint(seen[i], >, 50);

@@ -491,14 +491,16 @@ static void
 test_reads_back(void)
 {
   double with_s = stalled_s("cagma", CAGMA_REPORTS_AGENT, TRUE),
-         without_s = stalled_s("cagma", CAGMA_REPORTS_AGENT, FALSE);
+         without_s = stalled_s("cagma", CAGMA_REPORTS_AGENT, FALSE),
+         agentless_with_s = stalled_s("cagma", CAGMA_REPORTS_BALLOON, TRUE),
+         agentless_without_s = stalled_s("cagma", CAGMA_REPORTS_BALLOON, FALSE),
+         classic_with_s = stalled_s("cagma-classic", CAGMA_REPORTS_AGENT, TRUE),
+         classic_without_s = stalled_s("cagma-classic", CAGMA_REPORTS_AGENT, FALSE);
 
   g_test_message("%.0f s with, %.0f without", with_s, without_s);
   g_assert_cmpfloat(with_s, <, 0.8 * without_s);
-  g_assert_cmpfloat(stalled_s("cagma", CAGMA_REPORTS_BALLOON, TRUE), ==,
-                    stalled_s("cagma", CAGMA_REPORTS_BALLOON, FALSE));
-  g_assert_cmpfloat(stalled_s("cagma-classic", CAGMA_REPORTS_AGENT, TRUE), ==,
-                    stalled_s("cagma-classic", CAGMA_REPORTS_AGENT, FALSE));
+  g_assert_cmpfloat(agentless_with_s, ==, agentless_without_s);
+  g_assert_cmpfloat(classic_with_s, ==, classic_without_s);
 }
 
 static gboolean
