@@ -12,6 +12,8 @@
 #define GRACE_US (2 * PERIOD_US)
 
 #define PAGE_KIB 4
+/* Looked for ten times a second and not found for so long, a domain isn't there. */
+#define ABSENT_US G_USEC_PER_SEC
 
 /* The log. */
 
@@ -197,13 +199,27 @@ cap_at(Guest *guest, int64_t at_us)
   return watch_after(guest->watch, at_us, &after) ? MIN(before.cap_kib, after.cap_kib) : before.cap_kib;
 }
 
+/* On Xen a reboot ends the domain, and begins another one: its memory is the host's in between. */
+static gboolean
+is_between_domains(Guest *guest, int64_t at_us)
+{
+  Sighting before, after;
+  int64_t until_us = at_us;
+
+  if (!guest->rebooted_us || at_us < guest->rebooted_us || !watch_before(guest->watch, at_us, &before))
+    return FALSE;
+  if (watch_after(guest->watch, at_us, &after))
+    until_us = after.asked_us;
+  return before.cap_kib && until_us - before.told_us > ABSENT_US;
+}
+
 /* What it must be taken to hold, at least, whatever cagmad thinks. */
 static uint64_t
 held_at(Guest *guest, int64_t at_us, int64_t grace_us)
 {
   uint64_t least_kib, most_kib, cap_kib = cap_at(guest, at_us), asked_kib = guest->asked_kib;
 
-  if (at_us < guest->started_us || at_us >= guest->ended_us)
+  if (at_us < guest->started_us || at_us >= guest->ended_us || is_between_domains(guest, at_us))
     return 0;
   if (!cap_kib && (hold_at(guest, at_us, grace_us).in_full || !has_reported_by(guest, at_us)))
     return guest->memory_kib;
