@@ -299,6 +299,21 @@ test_thrashes(void)
   end(&a);
 }
 
+static void
+slow_disk(Alone *a)
+{
+  a->scenario->disk.iops = 150;
+  a->scenario->disk.latency_us = 6700;
+}
+
+/* As if its balloon had. */
+static void
+push_out(Alone *a, double mib)
+{
+  a->body->parts[0].absent_kib += MIB(1) * mib;
+  a->body->parts[0].resident_kib -= MIB(1) * mib;
+}
+
 /* 650 MiB of 1500 were pushed out, and there is room for them again. On a disk of 150 requests a
  * second its faults bring back 4 KiB with each, its agent 32 KiB with sixteen of eighteen. */
 static void
@@ -310,8 +325,7 @@ test_brings_back(void)
     Alone a = alone(2048);
     double before_kib;
 
-    a.scenario->disk.iops = 150;
-    a.scenario->disk.latency_us = 6700;
+    slow_disk(&a);
     scenarios_add_part(a.guest, CAGMA_PART_ANON, 1500, 5);
     begin(&a);
     live_seconds(&a, 5);
@@ -364,8 +378,7 @@ test_brings_back_no_more_than_it_may(void)
     scenarios_add_part(a.guest, CAGMA_PART_ANON, 1500, 0);
     begin(&a);
     live_seconds(&a, 5);
-    a.body->parts[0].absent_kib = MIB(600);
-    a.body->parts[0].resident_kib = MIB(900);
+    push_out(&a, 600);
     lives_set(a.lives, 0, CAGMA_MIB(cases[i].size_mib));
     live_seconds(&a, 5);
     cagma_body_read_back(a.body, CAGMA_MIB(cases[i].asked_mib), a.lives->now_us);
@@ -376,19 +389,45 @@ test_brings_back_no_more_than_it_may(void)
   }
 }
 
+/* What comes back takes the place of page cache, however slow the guest itself is, so that it holds no
+ * more than its size. */
+static void
+test_bringing_back_drops_page_cache(void)
+{
+  Alone a = alone(2048);
+  double cached_kib;
+
+  slow_disk(&a);
+  scenarios_add_part(a.guest, CAGMA_PART_ANON, 900, 5);
+  scenarios_add_part(a.guest, CAGMA_PART_FILE, 900, 0);
+  begin(&a);
+  live_seconds(&a, 120);
+  push_out(&a, 300);
+  lives_set(a.lives, 0, CAGMA_MIB(1600));
+  live_seconds(&a, 10);
+  cached_kib = cagma_body_cached(a.body);
+  for (int i = 0; i < 600; i++) {
+    if (i % 50 == 0)
+      cagma_body_read_back(a.body, CAGMA_MIB(300), a.lives->now_us);
+    lives_tick(a.lives);
+    g_assert_cmpfloat(MIB(80) + cagma_body_resident(a.body), <=, a.body->truly_kib + 1);
+  }
+  g_assert_cmpfloat(a.body->brought_kib, >, MIB(200));
+  g_assert_cmpfloat(cagma_body_cached(a.body), <, cached_kib - MIB(100));
+  end(&a);
+}
+
 static void
 test_stops_bringing_back_unless_asked_again(void)
 {
   Alone a = alone(2048);
   double after_five_kib;
 
-  a.scenario->disk.iops = 150;
-  a.scenario->disk.latency_us = 6700;
+  slow_disk(&a);
   scenarios_add_part(a.guest, CAGMA_PART_ANON, 1500, 0);
   begin(&a);
   live_seconds(&a, 5);
-  a.body->parts[0].absent_kib = MIB(600);
-  a.body->parts[0].resident_kib = MIB(900);
+  push_out(&a, 600);
   cagma_body_read_back(a.body, CAGMA_MIB(600), a.lives->now_us);
   live_seconds(&a, 5);
   after_five_kib = a.body->brought_kib;
@@ -658,6 +697,7 @@ main(int argc, char **argv)
   g_test_add_func("/body/thrashes", test_thrashes);
   g_test_add_func("/body/brings-back", test_brings_back);
   g_test_add_func("/body/brings-back/bounds", test_brings_back_no_more_than_it_may);
+  g_test_add_func("/body/brings-back/page-cache", test_bringing_back_drops_page_cache);
   g_test_add_func("/body/brings-back/time", test_stops_bringing_back_unless_asked_again);
   g_test_add_func("/body/monotone", test_monotone);
   g_test_add_func("/body/oom", test_oom);
