@@ -82,6 +82,7 @@ cagma_manager_remove(CagmaManager *manager, CagmaManaged *managed)
   g_ptr_array_remove(manager->domains, managed);
   g_hash_table_remove(manager->by_uuid, managed->uuid);
   reindex(manager);
+  manager->host.left_us = g_get_monotonic_time();
 }
 
 CagmaManaged *

@@ -220,6 +220,7 @@ static const CagmaField settings_list[] = {
   FIELD(CagmaHost, incoming_kib, SIZES),
   FIELD(CagmaHost, pool_kib, SIZE),
   FIELD(CagmaHost, learning, FLAG),
+  FIELD(CagmaHost, left_us, TIME),
   FIELD(CagmaHost, surplus, CAGMA_SURPLUS_RECLAIM),
   FIELD(CagmaHost, policy, CAGMA_N_POLICIES - 1),
   FIELD(CagmaHost, period_us, TIME),

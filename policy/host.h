@@ -43,6 +43,9 @@ typedef struct {
   /* What the domains hold is only just being learned, so that too much is counted as
    * taken: nobody gives for that. */
   gboolean learning;
+  /* When a domain last left, 0: never. What it held isn't slack yet: where a reboot ends a
+   * domain and begins another, as on Xen, it is wanted back in seconds. */
+  int64_t left_us;
   CagmaSurplus surplus;
   CagmaPolicyKind policy; /* of it, the allocator: estimators are the domains' */
   int64_t period_us;

@@ -234,6 +234,7 @@ allocate(CagmaHost *host, CagmaAllocation *allocation, int64_t now_us)
 {
   const gboolean reclaim = host->surplus == CAGMA_SURPLUS_RECLAIM;
   const Tiers tiers = add_up(allocation);
+  const gboolean slack_rests = now_us - MAX(host->spread_us, host->left_us) < CAGMA_SPREAD_US;
   /* Nobody is to give for what others might take, and haven't. But it isn't there to meet needs. */
   const int64_t forgiven_kib = MIN(allocation->expected_kib + (int64_t)allocation->untouched_kib, 0);
   const int64_t expected_kib = MAX(allocation->expected_kib, forgiven_kib);
@@ -244,8 +245,7 @@ allocate(CagmaHost *host, CagmaAllocation *allocation, int64_t now_us)
   allocation->shortfall_kib = 0;
   if (capacity_kib < tiers.floors_kib)
     return fall_short(allocation, &tiers, capacity_kib);
-  if ((int64_t)tiers.lacks_kib <= expected_kib &&
-      (reclaim || !allocation->calm || now_us - host->spread_us < CAGMA_SPREAD_US))
+  if ((int64_t)tiers.lacks_kib <= expected_kib && (reclaim || !allocation->calm || slack_rests))
     return meet_wishes(allocation, reclaim);
 
   level(allocation, capacity_kib, &tiers);

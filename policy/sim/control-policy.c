@@ -133,8 +133,11 @@ rebooted(gpointer user_data, size_t guest)
 static void
 left(gpointer user_data, size_t guest)
 {
+  Control *control = user_data;
+
   (void)guest;
-  gather_present(user_data);
+  gather_present(control);
+  control->host.left_us = cagma_world_clock(control->world);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "plugin/manager.h"
+#include "policy/plan.h"
 #include "policy/units.h"
 #include "tests/plugin/fake-backend.h"
 #include "tests/plugin/kit.h"
@@ -273,6 +274,32 @@ test_hands_out_what_nobody_needs(void)
   KIT_WAIT(settled(f, large) && settled(f, small));
   let_rounds_pass(large, 10);
   g_assert_cmpuint(large->sets->len + small->sets->len, ==, 2);
+  fixture_free(f);
+}
+
+/* On Xen a reboot is an end and, seconds later, a beginning. */
+static void
+test_what_one_left_is_not_handed_out_at_once(void)
+{
+  Fixture *f = fixture_new("2GiB", FALSE);
+  FakeGuest *stays, *leaves;
+  gint64 settled_us, left_us;
+
+  fake_judge(f->fake, judge, f);
+  stays = fake_add(f->fake, "stays", 2048, 1024, 600, WHOLE);
+  leaves = fake_add(f->fake, "leaves", 2048, 1024, 600, WHOLE);
+  start(f);
+  fake_start(f->fake, stays);
+  fake_start(f->fake, leaves);
+  KIT_WAIT(settled(f, stays) && settled(f, leaves));
+  /* Slack is looked at each 10 s: between two times. */
+  settled_us = g_get_monotonic_time();
+  KIT_WAIT(g_get_monotonic_time() - settled_us > CAGMA_SPREAD_US / 2);
+  left_us = g_get_monotonic_time();
+  fake_stop(f->fake, leaves);
+  KIT_WAIT(stays->sets->len);
+  g_assert_cmpint(g_get_monotonic_time() - left_us, >=, CAGMA_SPREAD_US);
+  g_assert_cmpuint(last_set(stays), ==, CAGMA_GIB(2));
   fixture_free(f);
 }
 
@@ -1310,6 +1337,8 @@ main(int argc, char **argv)
   kit_init(&argc, &argv);
   g_test_add_func("/manager/moves-memory", test_moves_memory);
   g_test_add_func("/manager/hands-out-what-nobody-needs", test_hands_out_what_nobody_needs);
+  g_test_add_func("/manager/what-one-left-is-not-handed-out-at-once",
+                  test_what_one_left_is_not_handed_out_at_once);
   g_test_add_func("/manager/what-was-handed-out-is-taken-for-a-need",
                   test_what_was_handed_out_is_taken_for_a_need);
   g_test_add_func("/manager/changed-metadata-counts-at-once", test_changed_metadata_counts_at_once);

@@ -562,6 +562,7 @@ go(Run *run)
   g_ptr_array_remove_index(run->policies, index);
   g_ptr_array_remove_index(run->guests, index);
   reindex(run);
+  run->host.left_us = run->now_us;
 }
 
 /* Mostly a life; now and then nonsense. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "policy/plan.h"
+#include "policy/rules.h"
 #include "policy/sim/infer.h"
 #include "policy/sim/sim.h"
 #include "policy/units.h"
@@ -437,6 +438,33 @@ test_long(void)
   assert_meant(&inferred->guests[0], guest, CAGMA_PART_ANON, 1520, 30);
 }
 
+/* Where the daemon asked for it, so do the policies that are tried. */
+static void
+test_reading_back(void)
+{
+  const CagmaSample nothing = { 0 };
+  CagmaDomain domain;
+  CagmaSeen seen = { .id = "1", .name = "guest", .domain = &domain, .sample = &nothing };
+
+  cagma_domain_init(&domain, S);
+  domain.managed = TRUE;
+  domain.max_kib = CAGMA_GIB(1);
+  g_assert_true(cagma_config_fit(&domain.config, domain.max_kib, NULL));
+  for (uint32_t without = 0; without <= CAGMA_RULE_READ_BACK; without += CAGMA_RULE_READ_BACK) {
+    const CagmaHost host = { .period_us = S, .without = without | CAGMA_RULE_POOL };
+    g_autoptr(CagmaHistory) history = cagma_history_new();
+    g_autoptr(CagmaScenario) inferred = NULL;
+    g_autoptr(GError) error = NULL;
+
+    cagma_history_add(history, 0, &host, (int64_t)CAGMA_GIB(1), &seen, 1);
+    cagma_history_add(history, 10 * S, &host, (int64_t)CAGMA_GIB(1), &seen, 1);
+    inferred = cagma_infer(history, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(inferred->read_back, ==, !without);
+    g_assert_cmpint(strstr(inferred->description, "asked to bring back") != NULL, ==, !without);
+  }
+}
+
 /* What can't be a scenario is said to be none; what has odd names becomes one. */
 static void
 test_odd(void)
@@ -518,6 +546,7 @@ main(int argc, char **argv)
   g_test_add_func("/infer/disk", test_disk);
   g_test_add_func("/infer/come-and-go", test_come_and_go);
   g_test_add_func("/infer/long", test_long);
+  g_test_add_func("/infer/reading-back", test_reading_back);
   g_test_add_func("/infer/odd", test_odd);
   return g_test_run();
 }
