@@ -229,12 +229,23 @@ share_out(CagmaAllocation *allocation)
   return CAGMA_FIT_SHARED;
 }
 
+/* It rests since it was last spread, and since somebody left; but where somebody leaves all the
+ * time, not forever. */
+static gboolean
+does_slack_rest(const CagmaHost *host, int64_t now_us)
+{
+  int64_t rested_us = now_us - host->spread_us;
+
+  return rested_us < CAGMA_SPREAD_US ||
+         (now_us - host->left_us < CAGMA_SPREAD_US && rested_us < CAGMA_SPREAD_AT_LEAST_US);
+}
+
 static CagmaFit
 allocate(CagmaHost *host, CagmaAllocation *allocation, int64_t now_us)
 {
   const gboolean reclaim = host->surplus == CAGMA_SURPLUS_RECLAIM;
   const Tiers tiers = add_up(allocation);
-  const gboolean slack_rests = now_us - MAX(host->spread_us, host->left_us) < CAGMA_SPREAD_US;
+  const gboolean slack_rests = does_slack_rest(host, now_us);
   /* Nobody is to give for what others might take, and haven't. But it isn't there to meet needs. */
   const int64_t forgiven_kib = MIN(allocation->expected_kib + (int64_t)allocation->untouched_kib, 0);
   const int64_t expected_kib = MAX(allocation->expected_kib, forgiven_kib);

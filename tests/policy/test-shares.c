@@ -602,11 +602,16 @@ test_spreads_from_time_to_time(void)
   }
   /* Nor is what somebody leaves behind slack at once: he may be back. Needs don't wait for that. */
   for (int seconds = 0; seconds < 12; seconds++) {
-    host.spread_us = NOW - 100 * CAGMA_SECOND_US;
+    host.spread_us = NOW - 59 * CAGMA_SECOND_US;
     host.left_us = NOW - seconds * CAGMA_SECOND_US;
     allocate(&host, &allocation);
     g_assert_cmpuint(claim.entitled_kib, ==, CAGMA_MIB(seconds < 10 ? 1000 : 2000));
   }
+  /* Unless somebody leaves all the time. */
+  host.spread_us = NOW - 60 * CAGMA_SECOND_US;
+  host.left_us = NOW;
+  allocate(&host, &allocation);
+  g_assert_cmpuint(claim.entitled_kib, ==, CAGMA_MIB(2000));
   host.left_us = NOW;
   claim.demand_kib = claim.wish_kib = CAGMA_MIB(1800);
   allocate(&host, &allocation);
