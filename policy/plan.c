@@ -159,8 +159,12 @@ worth_growing(const CagmaDomain *domain, uint64_t standing_kib, uint64_t to_kib)
 }
 
 static gboolean
-worth_wishing(const CagmaClaim *claim)
+worth_wishing(const CagmaDomain *domain, const CagmaClaim *claim, int64_t now_us)
 {
+  gboolean gave = domain->target_kib < domain->move_from_kib;
+
+  if (gave && now_us - domain->move_us < CAGMA_WISH_REST_US)
+    return FALSE;
   return cagma_above(claim->wish_kib, claim->standing_kib) >=
          cagma_max_kib(CAGMA_WISH_MIN_KIB, cagma_permille(claim->standing_kib, CAGMA_WISH_MIN_PERMILLE));
 }
@@ -189,7 +193,7 @@ make_claim(const CagmaHost *host, const CagmaDomain *domain, const CagmaDecision
   };
   /* Nobody is asked to give for a need too small to be served. */
   claim->may_grow = worth_growing(domain, claim->standing_kib, claim->demand_kib) ||
-                    (allocator->wishes && worth_wishing(claim));
+                    (allocator->wishes && worth_wishing(domain, claim, now_us));
   claim->may_spread = allocator->wishes && may_shrink && claim->shares &&
                       now_us - MAX(domain->moved_us, domain->began_us) >= CAGMA_SPREAD_US &&
                       !(host->without & CAGMA_RULE_SPREAD);

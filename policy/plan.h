@@ -39,6 +39,8 @@
 #define CAGMA_WISH_MIN_KIB CAGMA_MIB(16)
 #define CAGMA_WISH_MIN_PERMILLE 50
 #define CAGMA_SPREAD_US (10 * CAGMA_SECOND_US)
+/* Nobody's wish is served so soon after he gave: what he could do without is of little use. */
+#define CAGMA_WISH_REST_US (10 * CAGMA_SECOND_US)
 /* What a domain that has just left held waits as long; where domains leave all the time, no
  * longer than this. */
 #define CAGMA_SPREAD_AT_LEAST_US (60 * CAGMA_SECOND_US)

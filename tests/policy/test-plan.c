@@ -127,6 +127,37 @@ test_small_wish_is_not_served(void)
   }
 }
 
+/* For what it did without a moment ago no call is made; one that needs to grow has its wish as well. */
+static void
+test_who_just_gave_wishes_in_vain(void)
+{
+  static const struct {
+    uint64_t from, available;
+    int64_t seconds;
+    uint64_t target;
+    CagmaWhy why;
+  } cases[] = {
+    { 1200, 500, 3, 0, CAGMA_WHY_ENOUGH },           { 1200, 500, 9, 0, CAGMA_WHY_ENOUGH },
+    { 1200, 500, 10, 1024 + 200, CAGMA_WHY_WISHES }, { 1200, 20, 3, 1024 + 200, CAGMA_WHY_SHORT },
+    { 900, 500, 3, 1024 + 200, CAGMA_WHY_WISHES },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Rig rig;
+
+    rig_init(&rig, 8192);
+    rig_add(&rig, 4096, cases[i].from, cases[i].available)->config.rate_permille = 1000;
+    cagma_domain_set(&rig.domains[0], CAGMA_MIB(1024), rig.now_us);
+    rig.samples[0].actual_kib = rig.samples[0].rss_kib = CAGMA_MIB(1024);
+    rig_pass(&rig, cases[i].seconds);
+    rig.domains[0].cache_back_kib = CAGMA_MIB(200);
+    rig_decide(&rig);
+    g_assert_cmpuint(rig_target_mib(&rig, 0), ==, cases[i].target);
+    g_assert_cmpint(rig_why(&rig, 0), ==, cases[i].why);
+    rig_clear(&rig);
+  }
+}
+
 /* Not all of it fits: what is in hand is given, and nobody waits for the rest as if in need. */
 static void
 test_wish_takes_what_is_in_hand(void)
@@ -837,6 +868,7 @@ main(int argc, char **argv)
   g_test_add_func("/plan/take/half-at-once", test_donor_gives_half_of_what_it_can_spare_at_once);
   g_test_add_func("/plan/take/free-at-once", test_what_a_donor_has_free_is_given_at_once);
   g_test_add_func("/plan/wish/small", test_small_wish_is_not_served);
+  g_test_add_func("/plan/wish/having-given", test_who_just_gave_wishes_in_vain);
   g_test_add_func("/plan/wish/in-part", test_wish_takes_what_is_in_hand);
   g_test_add_func("/plan/wish/others", test_who_serves_no_wishes_takes_nothing_for_them);
   g_test_add_func("/plan/untouched", test_nobody_gives_for_what_a_starting_domain_has_not_taken);
