@@ -146,8 +146,7 @@ class Cagma(Program):
     name = "cagma"
     agent = True
     policy = "cagma"
-    # What reading back is worth is a comparison of its own.
-    extra = ("read-back=no",)
+    extra = ()
     # The states of a domain that is in the policy's hands.
     MANAGED = ("steady", "growing", "shrinking", "emergency", "over")
 
@@ -196,14 +195,14 @@ class CagmaUnforeseen(Cagma):
     """Ours, waiting for shortage instead of foreseeing it."""
 
     name = "cagma-unforeseen"
-    extra = ("without=foreseen", "read-back=no")
+    extra = ("without=foreseen",)
 
 
-class CagmaReadback(Cagma):
-    """Ours, having what was swapped out brought back in order once there is room."""
+class CagmaUnread(Cagma):
+    """Ours, leaving what was swapped out to come back page by page."""
 
-    name = "cagma-readback"
-    extra = ("read-back=yes",)
+    name = "cagma-unread"
+    extra = ("read-back=no",)
 
 
 # Of the host's memory, MOM and Proxmox' rule both want that much free.
@@ -295,4 +294,4 @@ class Mom(Onlooker):
 
 
 CONTESTANTS = {kind.name: kind for kind in (Static, Unmoved, Cagma, CagmaBalloon, CagmaClassic, Mom, Proxmox, Oracle,
-                                            CagmaUnforeseen, CagmaReadback)}
+                                            CagmaUnforeseen, CagmaUnread)}

@@ -10,7 +10,7 @@ LOOKS = {
     "cagma": ("#1f6fb2", 3.2, ""),
     "cagma-balloon": ("#5aa9e6", 1.5, "5 3"),
     "cagma-unforeseen": ("#7c6fd0", 1.5, "2 3"),
-    "cagma-readback": ("#12908e", 1.5, "8 3"),
+    "cagma-unread": ("#12908e", 1.5, "8 3"),
     "cagma-classic": ("#b7791f", 1.8, ""),
     "mom": ("#c2410c", 1.8, ""),
     "proxmox": ("#d1549c", 1.8, ""),
