@@ -18,6 +18,14 @@
 /* What may wait for the thread for one channel; it waits itself while libvirtd does. */
 #define SENDING_MAX 4
 
+/* What a guest doesn't read waits in the socket to its QEMU, which holds some 270 requests. Behind
+ * a full one libvirtd keeps it, and then the stream's end too; and five kept so, whosever, and it
+ * reads nothing more from the connection. So a channel that isn't read is closed long before, also
+ * where nobody is there to read it. Figures may be written unasked: only a sync's answer shows that
+ * requests are read, and one is asked for from time to time. */
+#define PROOF_EVERY 32
+#define UNREAD_MAX 96
+
 /* What a guest's agent complains of is logged this often. */
 #define COMPLAINT_INTERVAL_US (60 * G_USEC_PER_SEC)
 
@@ -51,6 +59,7 @@ typedef struct {
   int64_t retry_us;
   unsigned unanswered; /* of those sent */
   unsigned sending;    /* tasks of it that the thread has */
+  unsigned unread;     /* requests since it was opened, or a sync was last answered */
   CagmaPenalty penalty;
   int64_t complained_us; /* when the agent's complaint was last logged; 0: never */
   int64_t second_us;     /* when the present second began, and what came in it */
@@ -224,6 +233,7 @@ send_text(Channel *channel, const char *text)
   if (channel->sending >= SENDING_MAX)
     return;
   channel->sending++;
+  channel->unread++;
   task = new_task(TASK_SEND);
   task->channel = channel_ref(channel);
   virStreamRef(channel->stream);
@@ -281,16 +291,22 @@ quarantine(Channel *channel)
   channel->retry_at_us = channel->penalty.released_us;
 }
 
+/* The same number until it is answered. */
+static void
+send_sync(Channel *channel)
+{
+  g_autofree char *text = g_strdup_printf(
+      "\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" G_GINT64_FORMAT "}}\n",
+      channel->sync);
+
+  send_text(channel, text);
+}
+
 static void
 sync_agent(Channel *channel)
 {
-  g_autofree char *text = NULL;
-
   channel->sync = g_random_int();
-  text = g_strdup_printf("\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" G_GINT64_FORMAT
-                         "}}\n",
-                         channel->sync);
-  send_text(channel, text);
+  send_sync(channel);
   retry_later(channel);
 }
 
@@ -347,8 +363,11 @@ on_line(const char *line, gsize length, gpointer user_data)
     g_debug("domain %s: its agent says something that is %s", channel->uuid, error->message);
     return;
   }
-  if (message.kind == CAGMA_AGENT_SYNC && channel->state == CHANNEL_OPEN && message.sync == channel->sync) {
-    on_synced(channel);
+  if (message.kind == CAGMA_AGENT_SYNC && message.sync == channel->sync) {
+    channel->unread = 0;
+    channel->sync = g_random_int();
+    if (channel->state == CHANNEL_OPEN)
+      on_synced(channel);
     return;
   }
   /* Before the sync's answer, it may be anything's. */
@@ -458,6 +477,7 @@ opened(gpointer user_data)
   } else if (channels) {
     channel->stream = g_steal_pointer(&task->stream);
     channel->state = CHANNEL_OPEN;
+    channel->unread = 0;
     cagma_agent_lines_clear(&channel->lines);
     cagma_agent_lines_init(&channel->lines);
     /* Without a reference: it is never called once removed, and libvirt's remote driver
@@ -557,10 +577,17 @@ channels_ask(CagmaGuests *guests, const char *uuid)
   Channels *channels = (Channels *)guests;
   Channel *channel = g_hash_table_lookup(channels->by_uuid, uuid);
 
-  if (channel && channel->state == CHANNEL_LIVE)
+  if (!channel)
+    return;
+  if (channel->stream && channel->unread >= UNREAD_MAX) {
+    shut(channel, "nobody reads its channel");
+  } else if (channel->state == CHANNEL_LIVE) {
+    if (channel->unread >= PROOF_EVERY)
+      send_sync(channel);
     ask_stats(channel);
-  else if (channel)
+  } else {
     try_again(channel);
+  }
 }
 
 static void

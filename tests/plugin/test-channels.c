@@ -468,6 +468,67 @@ test_silent_agent(Fixture *f, gconstpointer unused)
 }
 
 static void
+reopens_after(Fixture *f, int64_t us)
+{
+  unsigned before = n_streams();
+
+  forward_us += us - G_USEC_PER_SEC;
+  f->guests->ask(f->guests, UUID);
+  for (int i = 0; i < 5; i++)
+    kit_breathe();
+  g_assert_cmpuint(n_streams(), ==, before);
+  forward_us += 2 * G_USEC_PER_SEC;
+  f->guests->ask(f->guests, UUID);
+  KIT_WAIT(n_streams() == before + 1);
+  KIT_WAIT(stream_open());
+}
+
+/* What a guest doesn't read fills the socket to its QEMU: long before, the stream is closed. */
+static void
+test_unread(Fixture *f, gconstpointer unused)
+{
+  (void)unused;
+  f->guests->add(f->guests, UUID);
+  go_live();
+  /* It only writes. */
+  while (n_sent() < 200 && !f->n_down) {
+    forward_us += G_USEC_PER_SEC;
+    f->guests->ask(f->guests, UUID);
+    kit_breathe();
+    if (!f->n_down)
+      say(STATS);
+  }
+  g_assert_cmpuint(f->n_down, ==, 1);
+  g_assert_cmpstr(f->reason, ==, "nobody reads its channel");
+  g_assert_cmpuint(n_sent(), <=, 100);
+  g_assert_null(stream_open());
+
+  /* Nor is one that nobody ever answered kept. */
+  reopens_after(f, 2 * G_USEC_PER_SEC);
+  for (unsigned i = 0; n_streams() == 2 && i < 300; i++) {
+    forward_us += 31 * G_USEC_PER_SEC;
+    f->guests->ask(f->guests, UUID);
+    kit_breathe();
+  }
+  KIT_WAIT(stream_open());
+  g_assert_cmpuint(n_streams(), ==, 3);
+  g_assert_cmpuint(n_sent(), <=, 200);
+
+  /* One that reads is asked to prove it, and goes on. */
+  go_live();
+  for (unsigned i = 0; i < 200; i++) {
+    forward_us += G_USEC_PER_SEC;
+    f->guests->ask(f->guests, UUID);
+    kit_breathe();
+    if (was_sent("guest-sync-delimited"))
+      answer_sync();
+    say(STATS);
+  }
+  g_assert_cmpuint(n_streams(), ==, 3);
+  g_assert_cmpuint(f->n_down, ==, 1);
+}
+
+static void
 test_load(Fixture *f, gconstpointer unused)
 {
   (void)unused;
@@ -497,22 +558,6 @@ test_read_back(Fixture *f, gconstpointer unused)
   say("{\"return\": {\"bytes\": 8192, \"processes\": 1, \"done\": true}}\n");
   g_assert_cmpuint(f->n_read_backs, ==, 1);
   f->guests->read_back(f->guests, "00000000-0000-0000-0000-000000000000", 12);
-}
-
-static void
-reopens_after(Fixture *f, int64_t us)
-{
-  unsigned before = n_streams();
-
-  forward_us += us - G_USEC_PER_SEC;
-  f->guests->ask(f->guests, UUID);
-  for (int i = 0; i < 5; i++)
-    kit_breathe();
-  g_assert_cmpuint(n_streams(), ==, before);
-  forward_us += 2 * G_USEC_PER_SEC;
-  f->guests->ask(f->guests, UUID);
-  KIT_WAIT(n_streams() == before + 1);
-  KIT_WAIT(stream_open());
 }
 
 static void
@@ -749,6 +794,7 @@ main(int argc, char **argv)
   } tests[] = {
     { "/channels/sync", test_sync },
     { "/channels/silent-agent", test_silent_agent },
+    { "/channels/unread", test_unread },
     { "/channels/load", test_load },
     { "/channels/read-back", test_read_back },
     { "/channels/ends", test_ends },
