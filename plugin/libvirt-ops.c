@@ -117,9 +117,11 @@ has_job(virDomainPtr domain)
 {
   virDomainJobInfo info;
 
-  return virDomainGetJobInfo(domain, &info) == 0 && info.type != VIR_DOMAIN_JOB_NONE &&
-         info.type != VIR_DOMAIN_JOB_COMPLETED && info.type != VIR_DOMAIN_JOB_FAILED &&
-         info.type != VIR_DOMAIN_JOB_CANCELLED;
+  /* That is QEMU's answer while a migration comes in, whose end other calls would wait for. */
+  if (virDomainGetJobInfo(domain, &info) < 0)
+    return virGetLastErrorCode() == VIR_ERR_OPERATION_UNSUPPORTED;
+  return info.type != VIR_DOMAIN_JOB_NONE && info.type != VIR_DOMAIN_JOB_COMPLETED &&
+         info.type != VIR_DOMAIN_JOB_FAILED && info.type != VIR_DOMAIN_JOB_CANCELLED;
 }
 
 static gboolean

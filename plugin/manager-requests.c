@@ -59,7 +59,8 @@ prepare(CagmaManager *manager, CagmaManaged *managed, CagmaRequestKind kind)
     /* Its page cache's misses show only in what it reads, and matter only where it
      * may soon be shrunk or just was. */
     request->block_reads = managed->policy.shrunk_us != 0;
-    request->jobs = managed->busy;
+    /* One that is paused may be about to arrive by migration. */
+    request->jobs = managed->busy || managed->paused;
     break;
   case CAGMA_REQUEST_SET:
     managed->setting = TRUE;
