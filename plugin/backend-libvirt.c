@@ -136,11 +136,13 @@ emit_stopped(LibvirtBackend *self, virDomainPtr domain)
 static int
 on_lifecycle(virConnectPtr conn, virDomainPtr domain, int what, int detail, void *opaque)
 {
+  /* Out of S3 it is the same run: its balloon's target stands, and so does what is known of it. */
+  gboolean wakes = what == VIR_DOMAIN_EVENT_STARTED && detail == VIR_DOMAIN_EVENT_STARTED_WAKEUP;
+
   (void)conn;
-  (void)detail;
   switch (what) {
   case VIR_DOMAIN_EVENT_STARTED:
-    emit_kind(opaque, domain, CAGMA_EVENT_STARTED);
+    emit_kind(opaque, domain, wakes ? CAGMA_EVENT_RESUMED : CAGMA_EVENT_STARTED);
     break;
   case VIR_DOMAIN_EVENT_SUSPENDED:
   case VIR_DOMAIN_EVENT_PMSUSPENDED:
