@@ -52,7 +52,8 @@ typedef struct {
   uint64_t max_kib; /* DESCRIBE: its <memory> where that is known, whatever the outcome; or 0 */
   gboolean paused;
   gboolean stats_period_set;
-  char *reply; /* AGENT */
+  char *reply;      /* AGENT */
+  gboolean unasked; /* LOST, and it never was on its way */
 } CagmaRequest;
 
 CagmaRequest *cagma_request_new(CagmaRequestKind kind, const char *uuid);

@@ -59,6 +59,7 @@ typedef struct {
   gboolean resumed;             /* its target is what an earlier daemon announced */
   char *complaint;              /* what was last logged of it … */
   int64_t complained_us;        /* … and when */
+  int64_t lost_us;              /* when its agent was last said to be lost; 0: never */
 
   /* What was decided last, and what is told of it. */
   CagmaDecision decision;

@@ -103,13 +103,16 @@ sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 static void
 set_done(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
 {
-  switch (request->outcome) {
-  case CAGMA_OUTCOME_BUSY:
-  case CAGMA_OUTCOME_OCCUPIED:
-    /* Nothing was asked of its balloon: hands off while that lasts, but no blame. */
+  gboolean unasked = request->unasked || request->outcome == CAGMA_OUTCOME_BUSY ||
+                     request->outcome == CAGMA_OUTCOME_OCCUPIED;
+
+  /* Of its balloon: hands off while that lasts, but no blame. */
+  if (unasked) {
     cagma_manager_tell_size(manager, managed, CAGMA_INPUT_TAKEN_BACK, managed->previous_target_kib);
     cagma_manager_keep_previous_target(manager, managed);
-    break;
+    return;
+  }
+  switch (request->outcome) {
   case CAGMA_OUTCOME_FAILED:
     cagma_manager_tell_size(manager, managed, CAGMA_INPUT_REFUSED, managed->previous_target_kib);
     cagma_manager_keep_previous_target(manager, managed);

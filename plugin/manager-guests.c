@@ -15,6 +15,8 @@
 #define AGENT_DEADLINE_US (4 * CAGMA_SECOND_US)
 #define AGENT_BACKOFF_US (30 * CAGMA_SECOND_US)
 #define AGENT_BACKOFF_MAX_US (600 * CAGMA_SECOND_US)
+/* That an agent is lost is logged this often. */
+#define LOST_INTERVAL_US (60 * CAGMA_SECOND_US)
 
 #define GUEST_INFO "{\"execute\":\"guest-info\"}"
 #define GUEST_STATS "{\"execute\":\"guest-get-memory-stats\"}"
@@ -170,6 +172,8 @@ cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample,
     return;
   cagma_manager_tell_sample(manager, managed, sample);
   cagma_manager_read_back(manager, managed);
+  if (!pressure && cagma_is_short(&managed->policy))
+    cagma_manager_decide_between(manager);
   if (!pressure || !manager->connected)
     return;
   /* Not at the next turn of the loop, nor after anybody's figures: now. */
@@ -177,6 +181,18 @@ cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample,
   pressed.kib = demand.critical_kib;
   if (cagma_manager_tell(manager, managed, &pressed))
     cagma_manager_decide(manager);
+}
+
+/* Its guest's own doing, so not often. */
+static void
+say_lost(CagmaManaged *managed, const char *reason)
+{
+  int64_t now_us = g_get_monotonic_time();
+
+  if (managed->lost_us && now_us - managed->lost_us < LOST_INTERVAL_US)
+    return;
+  managed->lost_us = now_us;
+  g_message("%s: its agent is lost: %s", managed->name, reason);
 }
 
 void
@@ -187,6 +203,6 @@ cagma_manager_on_guest_lost(void *owner, const char *uuid, const char *reason)
 
   if (!managed)
     return;
-  g_message("%s: its agent is lost: %s", managed->name, reason);
+  say_lost(managed, reason);
   cagma_manager_tell_lost(manager, managed, CAGMA_SAMPLE_CHANNEL);
 }

@@ -33,6 +33,27 @@ cagma_manager_decide_soon(CagmaManager *manager)
 }
 
 static gboolean
+short_over(gpointer user_data)
+{
+  CagmaManager *manager = user_data;
+
+  manager->short_source = 0;
+  cagma_manager_decide(manager);
+  return G_SOURCE_REMOVE;
+}
+
+/* A round that is under way decides anyway. */
+void
+cagma_manager_decide_between(CagmaManager *manager)
+{
+  int64_t wait_us = manager->decided_us + CAGMA_SHORT_INTERVAL_US - g_get_monotonic_time();
+
+  if (manager->gather_source || manager->short_source || manager->stopped)
+    return;
+  manager->short_source = g_timeout_add((guint)(MAX(wait_us, 0) / 1000), short_over, manager);
+}
+
+static gboolean
 gather_over(gpointer user_data)
 {
   CagmaManager *manager = user_data;
@@ -88,6 +109,13 @@ ticks_per_period(const CagmaManager *manager)
   return (unsigned)((manager->conf->period_us + FIGURES_MAX_US - 1) / FIGURES_MAX_US);
 }
 
+/* Of one that is held back for now, all is asked that has to be with the rounds. */
+static gboolean
+is_watched(const CagmaManaged *managed)
+{
+  return managed->policy.move != CAGMA_MOVE_NONE && !managed->policy.hold && !managed->policy.unresponsive;
+}
+
 static gboolean
 tick(gpointer user_data)
 {
@@ -111,6 +139,8 @@ tick(gpointer user_data)
     }
     cagma_manager_want(manager, managed, CAGMA_REQUEST_SAMPLE);
     cagma_manager_ask_guest(manager, managed);
+    if (is_watched(managed))
+      cagma_manager_watch(manager);
   }
   manager->round++;
   if (decides && !manager->gather_source)
@@ -137,7 +167,7 @@ look(gpointer user_data)
   for (guint i = 0; i < manager->domains->len; i++) {
     CagmaManaged *managed = manager->domains->pdata[i];
 
-    if (managed->policy.move == CAGMA_MOVE_NONE)
+    if (!is_watched(managed))
       continue;
     moving = TRUE;
     cagma_manager_want(manager, managed, CAGMA_REQUEST_SAMPLE);

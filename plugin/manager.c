@@ -36,6 +36,7 @@ cagma_manager_free(CagmaManager *manager)
   g_ptr_array_unref(manager->waiters);
   g_clear_handle_id(&manager->tick_source, g_source_remove);
   g_clear_handle_id(&manager->gather_source, g_source_remove);
+  g_clear_handle_id(&manager->short_source, g_source_remove);
   g_clear_handle_id(&manager->watch_source, g_source_remove);
   g_clear_handle_id(&manager->decide_source, g_source_remove);
   g_clear_handle_id(&manager->stop_source, g_source_remove);
@@ -137,6 +138,7 @@ cagma_manager_stop(CagmaManager *manager, GSourceFunc done, gpointer user_data)
   cagma_manager_dismiss_waiters(manager);
   g_clear_handle_id(&manager->tick_source, g_source_remove);
   g_clear_handle_id(&manager->gather_source, g_source_remove);
+  g_clear_handle_id(&manager->short_source, g_source_remove);
   g_clear_handle_id(&manager->watch_source, g_source_remove);
   g_clear_handle_id(&manager->decide_source, g_source_remove);
 

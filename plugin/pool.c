@@ -374,6 +374,7 @@ cagma_pool_reset(CagmaPool *pool)
   pool->epoch++;
   while ((job = g_queue_pop_head(&pool->waiting))) {
     job->request->outcome = CAGMA_OUTCOME_LOST;
+    job->request->unasked = TRUE;
     finish(pool, g_steal_pointer(&job->request), FALSE);
     job_free(job);
   }

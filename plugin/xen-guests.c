@@ -48,6 +48,7 @@ typedef struct {
   int64_t second_us; /* when the present second began, and what came in it */
   unsigned second_fires;
   int64_t complained_us; /* when its value was last complained of; 0: never */
+  int64_t greeted_us;    /* when it was last said to write; 0: never */
 } Guest;
 
 struct Xenstore {
@@ -195,6 +196,18 @@ complain(Guest *guest, const char *what)
   g_message("domain %s: its value in xenstore is %s", guest->uuid, what);
 }
 
+/* So is that it comes and goes. */
+static void
+say_up(Guest *guest)
+{
+  int64_t now_us = g_get_monotonic_time();
+
+  if (guest->greeted_us && now_us - guest->greeted_us < COMPLAINT_INTERVAL_US)
+    return;
+  guest->greeted_us = now_us;
+  g_message("domain %s: its agent writes to xenstore", guest->uuid);
+}
+
 static void
 tell(Guest *guest, CagmaAgentKind kind, const CagmaSample *sample)
 {
@@ -211,7 +224,7 @@ take_news(Guest *guest, const CagmaAgentValue *value)
   gboolean pressure = value->pressure_seq && value->pressure_seq != guest->pressure_seq;
 
   if (!guest->live)
-    g_message("domain %s: its agent writes to xenstore", guest->uuid);
+    say_up(guest);
   guest->live = TRUE;
   guest->news_us = g_get_monotonic_time();
   guest->seq = value->seq;

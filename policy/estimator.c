@@ -6,6 +6,7 @@
 #include "policy/critical.h"
 #include "policy/loadavg.h"
 #include "policy/missratio.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 
 static void
@@ -115,4 +116,14 @@ cagma_headroom(const CagmaDomain *domain)
                               : config->headroom_kib;
 
   return cagma_max_kib(headroom_kib, CAGMA_HEADROOM_MIN_KIB);
+}
+
+gboolean
+cagma_is_short(const CagmaDomain *domain)
+{
+  if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE || domain->hold ||
+      domain->without & CAGMA_RULE_EMERGENCY)
+    return FALSE;
+  return domain->has_figures && domain->move == CAGMA_MOVE_NONE &&
+         domain->available_kib < cagma_headroom(domain) && domain->actual_kib < domain->config.limit_kib;
 }

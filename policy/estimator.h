@@ -90,3 +90,7 @@ void cagma_demand_explain(GString *text, CagmaEstimatorKind kind, const CagmaDem
 /* The available memory that the domain's configuration wants kept: what is configured, at
  * least CAGMA_HEADROOM_MIN_KIB. */
 uint64_t cagma_headroom(const CagmaDomain *domain);
+
+/* Whether its newest figures are of less than its headroom, and more could be given: that isn't left to
+ * the period's end. */
+gboolean cagma_is_short(const CagmaDomain *domain);

@@ -47,6 +47,10 @@
 #define CAGMA_SPREAD_MIN_KIB CAGMA_MIB(64)
 #define CAGMA_SPREAD_MIN_PERMILLE 60
 
+/* Who is short by figures that come between periods has it decided at once, but for this long
+ * after the last decision: figures of many come together. */
+#define CAGMA_SHORT_INTERVAL_US (CAGMA_SECOND_US / 5)
+
 typedef struct {
   size_t domain; /* index into host->domains */
   uint64_t target_kib;

@@ -54,6 +54,9 @@ cagma_read_back_due(CagmaReadBack *state, const CagmaDomain *domain, gboolean ma
   note_growth(state, domain);
   if (!state->due || !may_ask || domain->move != CAGMA_MOVE_NONE)
     return 0;
+  /* Guests of Xen are heard through xenstore, and can't be asked. */
+  if (domain->yields)
+    return 0;
   if (!domain->managed || domain->config.mode != CAGMA_MODE_ENFORCE || domain->hold || domain->unresponsive)
     return 0;
   /* What comes in now would be taken for the shrink's harm. */

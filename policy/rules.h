@@ -11,7 +11,7 @@ typedef enum {
   CAGMA_RULE_SWAP_BACK = 1 << 1,  /* what is swapped in is wanted back */
   CAGMA_RULE_PUSHED_OUT = 1 << 2, /* and so is what is swapped out for want of room */
   CAGMA_RULE_CACHE_BACK = 1 << 3, /* and what of the page cache was evicted and read again */
-  CAGMA_RULE_EMERGENCY = 1 << 4,  /* pressure is answered at once */
+  CAGMA_RULE_EMERGENCY = 1 << 4,  /* pressure, and figures that show shortage, are answered at once */
   CAGMA_RULE_POOL = 1 << 5,       /* some memory is kept in hand for that */
   CAGMA_RULE_SPREAD = 1 << 6,     /* memory that nobody needs is handed out beforehand */
   CAGMA_RULE_SLOW_TAKE = 1 << 7,  /* donors give by steps, each after the last one's figures */

@@ -8,7 +8,7 @@
 
 /* Our policies, driven as the daemon drives them (plugin/manager-*.c): figures of all each
  * period, those of moving balloons five times a second, a decision each period, when a
- * balloon has arrived, and at once in an emergency. */
+ * balloon has arrived, when a guest's figures show that it is short, and at once in an emergency. */
 
 /* plugin/manager-rounds.c: FIGURES_MAX_US, WATCH_INTERVAL_MS. */
 #define FIGURES_MAX_US (3 * CAGMA_SECOND_US)
@@ -25,8 +25,9 @@ typedef struct {
   CagmaSample *statistics; /* of its balloon, as last delivered */
   CagmaDomain **present;   /* host.domains */
   size_t *indices;         /* and which guests they are */
-  int64_t sample_us, decide_us, watch_us;
+  int64_t sample_us, decide_us, decided_us, watch_us;
   gboolean decide;
+  gboolean is_short; /* somebody is */
 } Control;
 
 static void
@@ -191,8 +192,10 @@ reported(gpointer user_data, size_t guest, const CagmaSimReport *report)
   }
   cagma_domain_feed(domain, &report->sample, now_us);
   read_back(control, guest, now_us);
-  if (!report->pressure)
+  if (!report->pressure) {
+    control->is_short = control->is_short || cagma_is_short(domain);
     return;
+  }
   cagma_estimate(domain, cagma_host_horizon_us(&control->host, domain), &demand);
   if (cagma_domain_press(domain, demand.critical_kib, now_us))
     control->decide = TRUE;
@@ -205,7 +208,8 @@ decide(Control *control)
   int64_t now_us = cagma_world_clock(world), since_us = cagma_world_decides(world);
   g_autoptr(GError) error = NULL;
 
-  control->decide = FALSE;
+  control->decide = control->is_short = FALSE;
+  control->decided_us = world->now_us;
   cagma_decide(&control->host, now_us, &control->plan);
   if (!cagma_guard_check(&control->host, &control->plan, now_us, &error))
     g_error("the guard refuses a plan of the simulator's: %s", error->message);
@@ -240,6 +244,8 @@ tick(gpointer user_data)
     control->decide_us = world->now_us + control->host.period_us;
     control->decide = TRUE;
   }
+  if (control->is_short && world->now_us - control->decided_us >= CAGMA_SHORT_INTERVAL_US)
+    control->decide = TRUE;
   if (control->decide)
     decide(control);
 }

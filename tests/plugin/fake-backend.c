@@ -437,7 +437,10 @@ fake_disconnect(FakeBackend *fake)
   fake->connected = FALSE;
   fake->listener->disconnected(fake->owner, "the fake hung up");
   while ((request = g_queue_pop_head(&fake->asked)) || (request = g_queue_pop_head(&fake->held))) {
+    FakeGuest *guest = find(fake, request->uuid);
+
     request->outcome = CAGMA_OUTCOME_LOST;
+    request->unasked = guest && guest->unasked;
     fake->listener->completed(fake->owner, request);
   }
 }

@@ -41,6 +41,7 @@ typedef struct {
   /* How requests are answered. */
   CagmaOutcome outcome[FAKE_N_KINDS];
   gboolean silent[FAKE_N_KINDS]; /* not, until fake_release */
+  gboolean unasked;              /* what is LOST never was on its way */
 
   /* What was asked of it. */
   unsigned n_asked[FAKE_N_KINDS];

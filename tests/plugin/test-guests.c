@@ -399,6 +399,20 @@ test_pressure_hurries_what_is_under_way(Fixture *f, gconstpointer unused)
   g_assert_cmpuint(f->talker->n_hurried, ==, 1);
 }
 
+/* Figures alone don't wait for the period either, where they show a shortage. */
+static void
+test_shortage_is_answered_soon(Fixture *f, gconstpointer unused)
+{
+  (void)unused;
+  settle(f);
+  speak(f, f->talker, 424, FALSE);
+  assert_nothing_set(f);
+  speak(f, f->talker, 20, FALSE);
+  KIT_WAIT(f->idle->sets->len == 1);
+  KIT_WAIT(f->talker->actual_kib > CAGMA_MIB(1024));
+  g_assert_false(says(f, f->talker, "state", "emergency"));
+}
+
 static void
 test_pressure_without_shortage(Fixture *f, gconstpointer unused)
 {
@@ -933,6 +947,7 @@ main(int argc, char **argv)
     { "/guests/pressure-after-spreading", test_pressure_after_spreading, NULL },
     { "/guests/pressure-while-others-are-silent", test_pressure_while_others_are_silent, NULL },
     { "/guests/pressure-hurries-what-is-under-way", test_pressure_hurries_what_is_under_way, NULL },
+    { "/guests/shortage-is-answered-soon", test_shortage_is_answered_soon, NULL },
     { "/guests/pressure-without-shortage", test_pressure_without_shortage, NULL },
     { "/guests/repeated-events-grant-once", test_repeated_events_grant_once, NULL },
     { "/guests/wolf", test_wolf, NULL },

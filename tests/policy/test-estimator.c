@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Numbers in MiB, computed by hand. */
 #include "policy/estimator.h"
+#include "policy/rules.h"
 #include "policy/units.h"
 
 #define SECONDS(n) ((n)*CAGMA_SECOND_US)
@@ -60,6 +61,53 @@ test_critical(void)
     g_assert_cmpuint(demand.critical_kib, ==, CAGMA_MIB(cases[i].critical));
     g_assert_cmpuint(demand.demand_kib, ==, CAGMA_MIB(cases[i].demand));
     g_assert_cmpuint(demand.wish_kib, ==, CAGMA_MIB(cases[i].wish));
+  }
+}
+
+/* Who is, has it decided at once: where that can change something, and by figures of its present size. */
+static void
+test_short(void)
+{
+  static const struct {
+    const char *what;
+    gboolean managed;
+    CagmaMode mode;
+    const char *hold;
+    uint32_t without;
+    gboolean has_figures;
+    CagmaMove move;
+    uint64_t available, limit;
+    gboolean is_short;
+  } cases[] = {
+    { "less than the headroom", TRUE, CAGMA_MODE_ENFORCE, NULL, 0, TRUE, CAGMA_MOVE_NONE, 99, 4096, TRUE },
+    { "as much", TRUE, CAGMA_MODE_ENFORCE, NULL, 0, TRUE, CAGMA_MOVE_NONE, 100, 4096, FALSE },
+    { "at its limit", TRUE, CAGMA_MODE_ENFORCE, NULL, 0, TRUE, CAGMA_MOVE_NONE, 0, 1024, FALSE },
+    { "its balloon moves", TRUE, CAGMA_MODE_ENFORCE, NULL, 0, TRUE, CAGMA_MOVE_GROW, 0, 4096, FALSE },
+    { "no figures", TRUE, CAGMA_MODE_ENFORCE, NULL, 0, FALSE, CAGMA_MOVE_NONE, 0, 4096, FALSE },
+    { "held", TRUE, CAGMA_MODE_ENFORCE, "paused", 0, TRUE, CAGMA_MOVE_NONE, 0, 4096, FALSE },
+    { "observed", TRUE, CAGMA_MODE_OBSERVE, NULL, 0, TRUE, CAGMA_MOVE_NONE, 0, 4096, FALSE },
+    { "unmanaged", FALSE, CAGMA_MODE_ENFORCE, NULL, 0, TRUE, CAGMA_MOVE_NONE, 0, 4096, FALSE },
+    { "without the rule", TRUE, CAGMA_MODE_ENFORCE, NULL, CAGMA_RULE_EMERGENCY, TRUE, CAGMA_MOVE_NONE, 0,
+      4096, FALSE },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    CagmaDomain domain;
+
+    g_test_message("%s", cases[i].what);
+    cagma_domain_init(&domain, 0);
+    domain.managed = cases[i].managed;
+    domain.config.mode = cases[i].mode;
+    domain.config.headroom_permille = 100;
+    domain.config.limit_kib = CAGMA_MIB(cases[i].limit);
+    domain.hold = cases[i].hold;
+    domain.without = cases[i].without;
+    domain.has_figures = cases[i].has_figures;
+    domain.move = cases[i].move;
+    domain.actual_kib = CAGMA_MIB(1024);
+    domain.used_kib = CAGMA_MIB(1000);
+    domain.available_kib = CAGMA_MIB(cases[i].available);
+    g_assert_cmpint(cagma_is_short(&domain), ==, cases[i].is_short);
   }
 }
 
@@ -372,6 +420,7 @@ int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/estimator/short", test_short);
   g_test_add_func("/estimator/critical", test_critical);
   g_test_add_func("/estimator/wish", test_what_would_be_of_use_beside);
   g_test_add_func("/estimator/bare", test_bare_need);

@@ -97,6 +97,7 @@ test_not_within_the_window_of_a_shrink(Fixture *f, gconstpointer unused)
   move(f, 1200);
   report(f, 320, SWAPPED_MIB);
   g_assert_cmpint(f->domain->move, ==, CAGMA_MOVE_NONE);
+  g_assert_cmpint(f->domain->shrunk_us, ==, f->rig.now_us - CAGMA_SECOND_US);
   for (int64_t end_us = f->domain->shrunk_us + CAGMA_HURT_WINDOW_US; f->rig.now_us <= end_us;
        report(f, 320, SWAPPED_MIB))
     g_assert_cmpuint(due_mib(f), ==, 0);
@@ -130,6 +131,9 @@ test_only_whom_we_act_on(Fixture *f, gconstpointer unused)
   f->domain->unresponsive = TRUE;
   g_assert_cmpuint(due_mib(f), ==, 0);
   f->domain->unresponsive = FALSE;
+  f->domain->yields = TRUE;
+  g_assert_cmpuint(due_mib(f), ==, 0);
+  f->domain->yields = FALSE;
   g_assert_cmpuint(cagma_read_back_due(&f->state, f->domain, FALSE, f->rig.now_us), ==, 0);
   g_assert_cmpuint(due_mib(f), ==, SWAPPED_MIB);
 }
