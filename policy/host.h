@@ -18,7 +18,7 @@ typedef enum {
 } CagmaBudgetKind;
 
 typedef enum {
-  CAGMA_SURPLUS_LEAVE,   /* memory is taken only when someone is short */
+  CAGMA_SURPLUS_LEAVE,   /* idle memory is left with the domains, and levelled */
   CAGMA_SURPLUS_RECLAIM, /* idle memory goes back to the host */
 } CagmaSurplus;
 
