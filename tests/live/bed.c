@@ -262,21 +262,6 @@ on_signal(int signal_number)
   ended_by = signal_number;
 }
 
-/* In a session of its own: whoever ends this program with all its group doesn't end that. */
-static int
-run_apart(const char *dir, const char *script)
-{
-  pid_t pid = fork();
-
-  if (pid == 0) {
-    setsid();
-    dup2(STDERR_FILENO, STDOUT_FILENO);
-    execl("/bin/sh", "sh", "-c", script, "sh", dir, (char *)NULL);
-    _exit(127);
-  }
-  return pid < 0 ? 127 : await_exit(pid);
-}
-
 /* The guests have our agent, and what a benchmark adds; the log tells of agent commands too. */
 static const char up_script[] = "\"$CAGMA_LAB\" image \"${CAGMA_LAB_CACHE:-/var/cache/cagma-lab}\""
                                 " --add \"$CAGMA_GUEST_AGENT:/usr/sbin/cagma-guest-agent\" $CAGMA_LAB_ADD &&"
@@ -284,13 +269,40 @@ static const char up_script[] = "\"$CAGMA_LAB\" image \"${CAGMA_LAB_CACHE:-/var/
                                 " 2>&1 | sed 's/^/# /' >&2 &&"
                                 " \"$CAGMA_LAB\" pid \"$1\" >/dev/null";
 
-/* Ends what the tests left by its id, and all processes of the bed. */
+/* In a session of its own: whoever ends this program with all its group doesn't end that. */
+static int
+run_apart(const char *dir, const char *script)
+{
+  pid_t pid = fork();
+  int status;
+
+  if (pid == 0) {
+    setsid();
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+    execl("/bin/sh", "sh", "-c", script, "sh", dir, (char *)NULL);
+    _exit(127);
+  }
+  if (pid < 0)
+    return 127;
+  /* Who ends this program doesn't wait for a bed to come up; half of one is ended as well. */
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR)
+      return 127;
+    if (ended_by && script == up_script)
+      kill(-pid, SIGKILL);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Ends what the tests left by its id, and all processes of the bed, and removes it: also where this
+ * program is killed meanwhile. */
 static const char down_script[] =
     "[ ! -e \"$1\"/cagmad.pid ] || kill -CONT $(cat \"$1\"/cagmad.pid) 2>/dev/null\n"
     "[ ! -e \"$1\"/cagmad.pid ] || kill -KILL $(cat \"$1\"/cagmad.pid) 2>/dev/null\n"
     "said=$(\"$CAGMA_LAB\" down \"$1\" 2>&1)\n"
     "status=$?\n"
     "[ -z \"$said\" ] || printf '%s\\n' \"$said\" | sed 's/^/# /'\n"
+    "[ -n \"$CAGMA_LIVE_KEEP\" ] || rm -rf \"$1\"\n"
     "exit $status\n";
 
 static const char post_mortem_script[] =
@@ -376,7 +388,5 @@ bed_main(int argc, char **argv, BedTest start, void (*add)(Bed *bed))
     status = EXIT_FAILURE;
   if (g_getenv("CAGMA_LIVE_KEEP"))
     fprintf(stderr, "# kept: %s\n", dir);
-  else
-    bed_run((const char *[]){ "rm", "-rf", dir, NULL }, NULL, NULL, NULL);
   return status;
 }

@@ -7,8 +7,8 @@
 #define GROWS_S 60
 #define CALM_S 90
 #define STATE_S 90
-/* Some reports and periods. */
-#define QUIET_US (5 * G_USEC_PER_SEC)
+/* Longer than slack rests (CAGMA_SPREAD_US). */
+#define QUIET_US (15 * G_USEC_PER_SEC)
 
 /* Emergencies: from the first page seen swapped out. Here 0.1 s; and for a loaded machine. */
 #define EMERGENCY_US (3 * G_USEC_PER_SEC)
@@ -87,6 +87,14 @@ case_killed_in_mid_move(Bed *bed, Guest *starved, const MidMove *move)
 }
 
 static gboolean
+is_past(gpointer data)
+{
+  const int64_t *at_us = data;
+
+  return g_get_real_time() >= *at_us;
+}
+
+static gboolean
 is_quiet(gpointer data)
 {
   return judge_count(data, NULL, g_get_real_time() - QUIET_US) == 0;
@@ -95,7 +103,7 @@ is_quiet(gpointer data)
 void
 case_killed_at_rest(Bed *bed)
 {
-  int64_t since_us;
+  int64_t since_us, until_us;
 
   case_await_steady(bed);
   /* Reports of what the last test did are all in. */
@@ -104,7 +112,9 @@ case_killed_at_rest(Bed *bed)
   since_us = g_get_real_time();
   daemon_start(bed, NULL);
   /* And their balloons rest, long enough for whatever the daemon might want. */
+  until_us = g_get_real_time() + QUIET_US;
   await_steady(bed, "available");
+  bed_await(STATE_S, is_past, &until_us, "a new daemon has had its time");
   g_assert_cmpuint(judge_count(bed, NULL, since_us), ==, 0);
 }
 
@@ -126,14 +136,6 @@ case_libvirtd_restarts(Bed *bed, Guest *starved, guint work_mib, guint least_mib
   bed_await(STATE_S, is_connected, bed, "cagmad is connected again");
   guest_await_agent(starved);
   case_await_fed(starved, least_mib);
-}
-
-static gboolean
-is_past(gpointer data)
-{
-  const int64_t *at_us = data;
-
-  return g_get_real_time() >= *at_us;
 }
 
 /* When the guest was first seen to have swapped out more than so much; 0: it hasn't. */

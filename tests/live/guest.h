@@ -31,6 +31,7 @@ struct Guest {
   int64_t started_us; /* real time; 0: doesn't run */
   int64_t ended_us;
   int64_t rebooted_us; /* 0: not since its start */
+  int64_t back_us;     /* after that; 0: not yet */
   char *work;          /* process id of its workload */
 
   /* The judge's. */

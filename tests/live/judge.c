@@ -206,7 +206,8 @@ is_between_domains(Guest *guest, int64_t at_us)
   Sighting before, after;
   int64_t until_us = at_us;
 
-  if (!guest->rebooted_us || at_us < guest->rebooted_us || !watch_before(guest->watch, at_us, &before))
+  if (!guest->rebooted_us || at_us < guest->rebooted_us || (guest->back_us && at_us >= guest->back_us) ||
+      !watch_before(guest->watch, at_us, &before))
     return FALSE;
   if (watch_after(guest->watch, at_us, &after))
     until_us = after.asked_us;

@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -152,6 +153,13 @@ open_input(const char *input, gsize len, int *other_end)
   return fd;
 }
 
+void
+kit_end_with_the_test(gpointer unused)
+{
+  (void)unused;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static GSubprocess *
 start(const char *const *argv, const char *const *env, int input)
 {
@@ -166,6 +174,7 @@ start(const char *const *argv, const char *const *env, int input)
     g_subprocess_launcher_setenv(launcher, pair[0], pair[1], TRUE);
   }
   g_subprocess_launcher_take_stdin_fd(launcher, input);
+  g_subprocess_launcher_set_child_setup(launcher, kit_end_with_the_test, NULL, NULL);
   process = g_subprocess_launcher_spawnv(launcher, argv, &error);
   g_assert_no_error(error);
   return process;

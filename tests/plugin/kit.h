@@ -30,6 +30,9 @@ void kit_turn(gint64 end_us, const char *condition);
 /* One turn, or ten milliseconds. */
 void kit_breathe(void);
 
+/* A child's setup (GSpawnChildSetupFunc), so that nothing is left where a test is aborted. */
+void kit_end_with_the_test(gpointer unused);
+
 /* A program run to its end. */
 typedef struct {
   int status; /* the exit status; a signal's number + 128 */

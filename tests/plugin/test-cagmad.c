@@ -56,8 +56,8 @@ start(Fixture *f)
   g_autoptr(GError) error = NULL;
 
   g_assert_cmpint(log, >=, 0);
-  g_spawn_async_with_fds(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &f->pid, -1, log,
-                         log, &error);
+  g_spawn_async_with_fds(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, kit_end_with_the_test, NULL,
+                         &f->pid, -1, log, log, &error);
   g_assert_no_error(error);
   close(log);
 }

@@ -447,7 +447,7 @@ randomize(Fixture *f)
 static void
 test_random_runs(void)
 {
-  for (int i = 0; i < 60; i++) {
+  for (int i = 0; i < 20; i++) {
     g_auto(Fixture) f;
     g_autofree char *svg = NULL;
 

@@ -74,7 +74,7 @@ the_unit_lets_it_look_at_all_processes(void)
   if (pid == 0) {
     /* Dumpable, as whoever has called exec() since, so that its files aren't root's. */
     if (setgid(65534) == 0 && setuid(65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0 &&
-        write(ready[1], "", 1) == 1)
+        prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && write(ready[1], "", 1) == 1)
       pause();
     _exit(1);
   }

@@ -162,6 +162,7 @@ test_guest_reboots(Bed *bed)
   daemon_await_state(bed, rebooted->name, "blind", NULL, STATE_S);
   /* It is another domain to Xen, and must be found again. */
   daemon_await_source(bed, rebooted->name, "xenstore", STATE_S);
+  rebooted->back_us = g_get_real_time();
   domain = guest_domain(rebooted);
   g_assert_cmpuint(virDomainGetID(domain), !=, id);
   virDomainFree(domain);
