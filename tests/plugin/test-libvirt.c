@@ -261,15 +261,18 @@ test_leaves_what_arrives(Fixture *f, gconstpointer unused)
   g_autoptr(virDomain) domain = domain_of(f);
   CagmaRequest *request = cagma_request_new(CAGMA_REQUEST_SET, f->uuid);
   unsigned long before_kib = virDomainGetMaxMemory(domain);
+  const CagmaRequest *answer;
 
   (void)unused;
   job_error = VIR_ERR_OPERATION_UNSUPPORTED;
   request->target_kib = CAGMA_GIB(1);
-  g_assert_cmpint(ask(f, request)->outcome, ==, CAGMA_OUTCOME_BUSY);
+  answer = ask(f, request);
+  g_assert_cmpint(answer->outcome, ==, CAGMA_OUTCOME_BUSY);
   g_assert_cmpuint(virDomainGetMaxMemory(domain), ==, before_kib);
   request = cagma_request_new(CAGMA_REQUEST_SAMPLE, f->uuid);
   request->jobs = TRUE;
-  g_assert_cmpint(ask(f, request)->outcome, ==, CAGMA_OUTCOME_BUSY);
+  answer = ask(f, request);
+  g_assert_cmpint(answer->outcome, ==, CAGMA_OUTCOME_BUSY);
   job_error = 0;
 }
 
