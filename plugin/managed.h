@@ -59,7 +59,8 @@ typedef struct {
   gboolean resumed;             /* its target is what an earlier daemon announced */
   char *complaint;              /* what was last logged of it … */
   int64_t complained_us;        /* … and when */
-  int64_t lost_us;              /* when its agent was last said to be lost; 0: never */
+  int64_t lost_us;              /* since when losses of its agent are counted … */
+  unsigned n_lost;              /* … and how many there were */
 
   /* What was decided last, and what is told of it. */
   CagmaDecision decision;

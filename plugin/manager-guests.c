@@ -15,7 +15,8 @@
 #define AGENT_DEADLINE_US (4 * CAGMA_SECOND_US)
 #define AGENT_BACKOFF_US (30 * CAGMA_SECOND_US)
 #define AGENT_BACKOFF_MAX_US (600 * CAGMA_SECOND_US)
-/* That an agent is lost is logged this often. */
+/* That a guest's agent is lost is logged no oftener than so many times in so long. */
+#define LOST_MAX 5
 #define LOST_INTERVAL_US (60 * CAGMA_SECOND_US)
 
 #define GUEST_INFO "{\"execute\":\"guest-info\"}"
@@ -183,15 +184,18 @@ cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample,
     cagma_manager_decide(manager);
 }
 
-/* Its guest's own doing, so not often. */
+/* Its guest's own doing, so not as often as it likes. */
 static void
 say_lost(CagmaManaged *managed, const char *reason)
 {
   int64_t now_us = g_get_monotonic_time();
 
-  if (managed->lost_us && now_us - managed->lost_us < LOST_INTERVAL_US)
+  if (now_us - managed->lost_us >= LOST_INTERVAL_US) {
+    managed->lost_us = now_us;
+    managed->n_lost = 0;
+  }
+  if (++managed->n_lost > LOST_MAX)
     return;
-  managed->lost_us = now_us;
   g_message("%s: its agent is lost: %s", managed->name, reason);
 }
 

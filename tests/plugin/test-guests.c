@@ -304,6 +304,20 @@ test_silent_source_is_replaced(Fixture *f, gconstpointer unused)
   KIT_WAIT(says(f, f->talker, "source", "balloon-stats"));
 }
 
+/* An agent that comes and goes doesn't fill the log. */
+static void
+test_losses_are_logged_sparingly(Fixture *f, gconstpointer unused)
+{
+  (void)unused;
+  run(f);
+  KIT_WAIT(f->talker->listened);
+  for (int i = 0; i < 20; i++) {
+    speak(f, f->talker, 424, FALSE);
+    fake_lose(f->fake, f->talker, "it flaps");
+  }
+  g_assert_cmpuint(kit_logged("talker: its agent is lost: it flaps"), ==, 5);
+}
+
 static void
 test_lost_guests_that_nobody_knows(Fixture *f, gconstpointer unused)
 {
@@ -942,6 +956,7 @@ main(int argc, char **argv)
     { "/guests/listens-where-there-is-a-channel", test_listens_where_there_is_a_channel, NULL },
     { "/guests/source-is-shown", test_source_is_shown, NULL },
     { "/guests/silent-source-is-replaced", test_silent_source_is_replaced, NULL },
+    { "/guests/losses-are-logged-sparingly", test_losses_are_logged_sparingly, NULL },
     { "/guests/lost-ones-that-nobody-knows", test_lost_guests_that_nobody_knows, NULL },
     { "/guests/pressure-is-answered-within-the-call", test_pressure_is_answered_within_the_call, NULL },
     { "/guests/pressure-after-spreading", test_pressure_after_spreading, NULL },
