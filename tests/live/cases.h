@@ -26,6 +26,7 @@ void case_killed_at_rest(Bed *bed);
 /* While a guest is starved. */
 void case_libvirtd_restarts(Bed *bed, Guest *starved, guint work_mib, guint least_mib);
 
-/* A guest in need doesn't wait for the period, nor for news of its donor: the first grant, from
- * 16 MiB in hand, and the request to the donor come at once. */
+/* A guest in need doesn't wait for the period, nor for news of its donor: the first grant and the
+ * request to the donor come at once, be it by its event, and from 16 MiB in hand, or by figures that
+ * came before that. */
 void case_emergency(Bed *bed, Guest *starved, Guest *donor, guint work_mib);
