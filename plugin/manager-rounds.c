@@ -42,7 +42,8 @@ short_over(gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* A round that is under way decides anyway. */
+/* A round that is under way decides anyway; and figures of many come together, so that the first of
+ * them waits (CAGMA_SHORT_INTERVAL_US). */
 void
 cagma_manager_decide_between(CagmaManager *manager)
 {
@@ -109,7 +110,7 @@ ticks_per_period(const CagmaManager *manager)
   return (unsigned)((manager->conf->period_us + FIGURES_MAX_US - 1) / FIGURES_MAX_US);
 }
 
-/* Of one that is held back for now, all is asked that has to be with the rounds. */
+/* A balloon that can't go on for now is looked at with the rounds, and that is enough. */
 static gboolean
 is_watched(const CagmaManaged *managed)
 {
