@@ -315,18 +315,29 @@ cagma_dispatch_owner(CagmaRequest *request, const char *message, size_t length)
   return command < commands + N_OWN_COMMANDS ? CAGMA_OURS : CAGMA_BASE;
 }
 
+/* As it was written, but on one line: a reply ends with its first newline. Bytes below a
+ * space can only be blanks between values here, since strings have none. */
+static void
+write_id(CagmaText *reply, const CagmaRequest *request)
+{
+  const char *text = request->json.text + request->id->start;
+  const bool string = request->id->type == CAGMA_JSON_STRING;
+
+  cagma_write_key(reply, "id");
+  cagma_text_string(reply, string ? "\"" : "");
+  for (size_t i = 0; i < request->id->length; i++) {
+    if ((unsigned char)text[i] >= ' ')
+      cagma_text_bytes(reply, &text[i], 1);
+  }
+  cagma_text_string(reply, string ? "\"" : "");
+}
+
 /* `{"return": VALUE, "id": ID}` or the like, from the key on. */
 static void
 finish_reply(const CagmaRequest *request, CagmaText *reply)
 {
-  if (request != NULL && request->id != NULL) {
-    const bool string = request->id->type == CAGMA_JSON_STRING;
-
-    cagma_write_key(reply, "id");
-    cagma_text_string(reply, string ? "\"" : "");
-    cagma_text_bytes(reply, request->json.text + request->id->start, request->id->length);
-    cagma_text_string(reply, string ? "\"" : "");
-  }
+  if (request != NULL && request->id != NULL)
+    write_id(reply, request);
   cagma_text_string(reply, "}\n");
 }
 

@@ -84,6 +84,7 @@ replies_are_those_of_qemu_ga(Fixture *f, gconstpointer unused)
       "{\"return\": {}, \"id\": {\"a\": [1, \"\\u00e9\"]}}" },
     { "{\"id\":\"x\\\"y\",\"execute\":\"guest-ping\"}", "{\"return\": {}, \"id\": \"x\\\"y\"}" },
     { "{\"execute\":\"guest-ping\",\"id\":null}", "{\"return\": {}, \"id\": null}" },
+    { "{\"execute\":\"guest-ping\",\"id\":[\n1,\r\t\"a b\"\n]}", "{\"return\": {}, \"id\": [1,\"a b\"]}" },
     { "{\"execute\":\"guest-ping\",\"id\":1.5e3}", "{\"return\": {}, \"id\": 1.5e3}" },
     { "{\"\\u0065xecute\":\"guest\\u002dping\"}", "{\"return\": {}}" },
     { "{\"execute\":\"guest-sync\",\"arguments\":{\"id\":123456789012}}", "{\"return\": 123456789012}" },
