@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/fill.h"
 #include "policy/sim/world.h"
 
 #define STEP_US CAGMA_SECOND_US
@@ -32,6 +33,7 @@ typedef struct {
   /* Room for one moment of a plan. */
   Item *items;
   double *given_kib;
+  CagmaVessel *vessels;
 } Future;
 
 /* What one plan does differently from another. */
@@ -40,6 +42,7 @@ typedef struct {
   unsigned margin_permille; /* on top of each part */
   gboolean still;           /* one size for all times */
   double *counts;           /* how much each guest does */
+  CagmaSight sight;         /* but for its ahead_s: none, for the oracle */
 } Way;
 
 /* Writes down what one guest will touch. */
@@ -86,6 +89,7 @@ future_new(const CagmaScenario *scenario)
   future->still_rate = g_new0(double, n *CAGMA_SIM_PARTS_MAX + 1);
   future->items = g_new(Item, n * CAGMA_SIM_PARTS_MAX + 1);
   future->given_kib = g_new0(double, n + 1);
+  future->vessels = g_new0(CagmaVessel, n + 1);
   for (size_t e = 0; e < scenario->n_guests; e++) {
     for (uint32_t k = 0; k < scenario->guests[e].count; k++)
       foresee_guest(future, future->n_guests++, &scenario->guests[e]);
@@ -104,6 +108,7 @@ future_free(Future *future)
   g_free(future->still_rate);
   g_free(future->items);
   g_free(future->given_kib);
+  g_free(future->vessels);
   g_free(future);
 }
 
@@ -132,7 +137,8 @@ foresee(const Future *future, const Way *way, size_t guest, size_t p, size_t tim
   const CagmaPart *part = &future->specs[guest]->parts[p];
   const float *sizes_kib = &future->sizes_kib[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
   const float *sweeps_s = &future->sweeps_s[(guest * CAGMA_SIM_PARTS_MAX + p) * future->n_times];
-  size_t to = MIN(time + way->ahead_s, future->n_times - 1);
+  size_t late_s = (size_t)MAX(-way->sight.ahead_s, 0);
+  size_t from = time > late_s ? time - late_s : 0, to = MIN(from + way->ahead_s, future->n_times - 1);
   Item item = { .guest = guest, .whole = part->access == CAGMA_ACCESS_CYCLIC };
   double rate = 0;
 
@@ -140,12 +146,14 @@ foresee(const Future *future, const Way *way, size_t guest, size_t p, size_t tim
     item.kib = future->still_kib[guest * CAGMA_SIM_PARTS_MAX + p];
     rate = future->still_rate[guest * CAGMA_SIM_PARTS_MAX + p];
   }
-  for (size_t t = time; !way->still && t <= to; t++) {
+  for (size_t t = from; !way->still && t <= to; t++) {
     item.kib = MAX(item.kib, (double)sizes_kib[t]);
     if (sweeps_s[t] > 0)
       rate = MAX(rate, 1 / (double)sweeps_s[t]);
   }
   item.kib *= 1 + way->margin_permille / 1000.0;
+  if (way->sight.anon && part->kind != CAGMA_PART_ANON)
+    item.kib = 0;
   /* What isn't touched again costs once, when it is pushed out. */
   item.value = MAX(rate, 1e-4) * cost_of(&future->scenario->disk, part) * way->counts[guest] /
                future->specs[guest]->vcpus;
@@ -160,66 +168,61 @@ by_value(gconstpointer a, gconstpointer b)
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static double
-most_of(const Future *future, size_t guest)
+/* Between which sizes it may be; one that isn't seen keeps its own. */
+static gboolean
+is_seen(const Way *way, const CagmaSimGuest *spec)
 {
-  const CagmaSimGuest *spec = future->specs[guest];
+  return !way->sight.heard || spec->reports != CAGMA_REPORTS_NONE;
+}
 
-  return (double)(spec->driver ? spec->config.limit_kib : spec->memory_kib);
+static double
+least_of(const Way *way, const CagmaSimGuest *spec)
+{
+  if (!spec->driver)
+    return (double)spec->memory_kib;
+  return (double)(is_seen(way, spec) ? spec->config.guarantee_kib : spec->start_kib);
+}
+
+static double
+most_of(const Way *way, const CagmaSimGuest *spec)
+{
+  if (!spec->driver)
+    return (double)spec->memory_kib;
+  return (double)(is_seen(way, spec) ? spec->config.limit_kib : spec->start_kib);
 }
 
 /* What's left over is spread by halves of the room that each has, lest one guest get all. */
 static void
-spread(const Future *future, double *given_kib, size_t time, double left_kib)
+spread(const Future *future, const Way *way, size_t time, double left_kib)
 {
-  double room_kib = 0;
+  double *given_kib = future->given_kib, room_kib = 0;
 
   for (size_t i = 0; i < future->n_guests; i++) {
     if (is_there(future->specs[i], (int64_t)time * STEP_US))
-      room_kib += MAX(most_of(future, i) - given_kib[i], 0);
+      room_kib += MAX(most_of(way, future->specs[i]) - given_kib[i], 0);
   }
   if (room_kib <= 0 || left_kib <= 0)
     return;
   for (size_t i = 0; i < future->n_guests; i++) {
     if (is_there(future->specs[i], (int64_t)time * STEP_US))
-      given_kib[i] += MAX(most_of(future, i) - given_kib[i], 0) * MIN(left_kib / room_kib, 1);
+      given_kib[i] += MAX(most_of(way, future->specs[i]) - given_kib[i], 0) * MIN(left_kib / room_kib, 1);
   }
 }
 
-static void
-plan_time(const Future *future, const Way *way, size_t time)
+/* Parts in order of what they cost the disk. Returns what is left of left_kib, from which guarantees
+ * were taken: what a guest's parts take comes out of its guarantee before it costs. */
+static double
+give_by_cost(const Future *future, const Way *way, size_t n_items, double left_kib)
 {
   Item *items = future->items;
   double *given_kib = future->given_kib;
-  const CagmaScenario *scenario = future->scenario;
-  double left_kib = (double)(scenario->memory_kib - scenario->reserve_kib);
-  size_t n_items = 0;
 
-  for (size_t i = 0; i < future->n_guests; i++) {
-    const CagmaSimGuest *spec = future->specs[i];
-
-    given_kib[i] = 0;
-    if (!is_there(spec, (int64_t)time * STEP_US))
-      continue;
-    given_kib[i] = (double)spec->kernel_kib + future->watermarks_kib[i];
-    for (size_t p = 0; p < spec->n_parts; p++)
-      items[n_items++] = foresee(future, way, i, p, time);
-  }
   qsort(items, n_items, sizeof *items, by_value);
-
-  /* Guarantees first: what a guest's parts take comes out of its guarantee before it costs. */
-  for (size_t i = 0; i < future->n_guests; i++) {
-    const CagmaSimGuest *spec = future->specs[i];
-
-    if (is_there(spec, (int64_t)time * STEP_US))
-      left_kib -= MAX(given_kib[i], (double)(spec->driver ? spec->config.guarantee_kib : spec->memory_kib));
-  }
   for (size_t k = 0; k < n_items; k++) {
     size_t i = items[k].guest;
-    const CagmaSimGuest *spec = future->specs[i];
-    double paid_kib = (double)(spec->driver ? spec->config.guarantee_kib : spec->memory_kib);
-    double kib = MIN(items[k].kib, MAX(most_of(future, i) - given_kib[i], 0));
-    double costs_kib = MAX(given_kib[i] + kib - MAX(paid_kib, given_kib[i]), 0);
+    double least_kib = least_of(way, future->specs[i]);
+    double kib = MIN(items[k].kib, MAX(most_of(way, future->specs[i]) - given_kib[i], 0));
+    double costs_kib = MAX(given_kib[i] + kib - MAX(least_kib, given_kib[i]), 0);
 
     if (costs_kib > left_kib) {
       if (items[k].whole)
@@ -230,14 +233,63 @@ plan_time(const Future *future, const Way *way, size_t time)
     given_kib[i] += MAX(kib, 0);
     left_kib -= costs_kib;
   }
+  return left_kib;
+}
+
+/* All that each needs, or its share. */
+static double
+give_by_shares(const Future *future, const Way *way, size_t time, size_t n_items, double left_kib)
+{
+  CagmaVessel *vessels = future->vessels;
+  double *given_kib = future->given_kib, total_kib = left_kib;
+
+  for (size_t k = 0; k < n_items; k++)
+    given_kib[future->items[k].guest] += future->items[k].kib;
+  for (size_t i = 0; i < future->n_guests; i++) {
+    const CagmaSimGuest *spec = future->specs[i];
+    double least_kib = least_of(way, spec);
+
+    vessels[i] = (CagmaVessel){ .weight = cagma_max_kib(spec->config.shares, 1) };
+    if (!is_there(spec, (int64_t)time * STEP_US))
+      continue;
+    vessels[i].low_kib = (uint64_t)least_kib;
+    vessels[i].high_kib = (uint64_t)CLAMP(given_kib[i], least_kib, most_of(way, spec));
+    total_kib += least_kib;
+  }
+  left_kib = total_kib - (double)cagma_fill(vessels, future->n_guests, (uint64_t)MAX(total_kib, 0));
+  for (size_t i = 0; i < future->n_guests; i++)
+    given_kib[i] = (double)vessels[i].level_kib;
+  return left_kib;
+}
+
+static void
+plan_time(const Future *future, const Way *way, size_t time)
+{
+  const CagmaScenario *scenario = future->scenario;
+  double *given_kib = future->given_kib;
+  double left_kib = (double)(scenario->memory_kib - scenario->reserve_kib);
+  size_t n_items = 0;
+
   for (size_t i = 0; i < future->n_guests; i++) {
     const CagmaSimGuest *spec = future->specs[i];
 
-    if (is_there(spec, (int64_t)time * STEP_US))
-      given_kib[i] =
-          MAX(given_kib[i], (double)(spec->driver ? spec->config.guarantee_kib : spec->memory_kib));
+    given_kib[i] = 0;
+    if (!is_there(spec, (int64_t)time * STEP_US))
+      continue;
+    given_kib[i] = MIN((double)spec->kernel_kib + future->watermarks_kib[i], most_of(way, spec));
+    left_kib -= MAX(given_kib[i], least_of(way, spec));
+    for (size_t p = 0; p < spec->n_parts; p++)
+      future->items[n_items++] = foresee(future, way, i, p, time);
   }
-  spread(future, given_kib, time, left_kib);
+  if (way->sight.by_shares)
+    left_kib = give_by_shares(future, way, time, n_items, left_kib);
+  else
+    left_kib = give_by_cost(future, way, n_items, left_kib);
+  for (size_t i = 0; i < future->n_guests; i++) {
+    if (is_there(future->specs[i], (int64_t)time * STEP_US))
+      given_kib[i] = MAX(given_kib[i], least_of(way, future->specs[i]));
+  }
+  spread(future, way, time, left_kib);
 }
 
 static CagmaSchedule *
@@ -365,7 +417,7 @@ cagma_oracle_search(const CagmaScenario *scenario, unsigned runs, CagmaOraclePro
 }
 
 CagmaSchedule *
-cagma_oracle_foresee(const CagmaScenario *scenario, unsigned ahead_s)
+cagma_oracle_foresee(const CagmaScenario *scenario, const CagmaSight *sight)
 {
   Future *future = future_new(scenario);
   double *counts = g_new(double, future->n_guests + 1);
@@ -373,7 +425,10 @@ cagma_oracle_foresee(const CagmaScenario *scenario, unsigned ahead_s)
 
   for (size_t i = 0; i < future->n_guests; i++)
     counts[i] = 1;
-  schedule = plan(future, &(Way){ .ahead_s = ahead_s, .margin_permille = MARGIN_PERMILLE, .counts = counts });
+  schedule = plan(future, &(Way){ .ahead_s = (unsigned)MAX(sight->ahead_s, 0),
+                                  .margin_permille = MARGIN_PERMILLE,
+                                  .counts = counts,
+                                  .sight = *sight });
   g_free(counts);
   future_free(future);
   return schedule;

@@ -30,8 +30,16 @@ CagmaSchedule *cagma_oracle_search(const CagmaScenario *scenario, unsigned runs,
                                    gpointer user_data);
 
 /* One plan without a search: what could be done by somebody who sees at each moment what every
- * guest touches, and for ahead_s seconds what it is going to, but no further. */
-CagmaSchedule *cagma_oracle_foresee(const CagmaScenario *scenario, unsigned ahead_s);
+ * guest touches, and for so many seconds what it is going to, but no further; or doesn't see all
+ * of that. How much of the oracle's lead is knowledge can be told by it. */
+typedef struct {
+  int ahead_s;        /* below 0: what it sees is of so long ago */
+  gboolean heard;     /* it sees guests that report; the others keep the sizes they start with */
+  gboolean anon;      /* it sees processes' memory, and no page cache */
+  gboolean by_shares; /* where not all fits, it goes by shares, and not to what costs the disk most */
+} CagmaSight;
+
+CagmaSchedule *cagma_oracle_foresee(const CagmaScenario *scenario, const CagmaSight *sight);
 
 void cagma_schedule_free(CagmaSchedule *schedule);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CagmaSchedule, cagma_schedule_free)

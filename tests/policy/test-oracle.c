@@ -88,11 +88,40 @@ test_random(void)
     schedule = cagma_oracle_search(&scenario, 20, NULL, NULL);
     assert_fits(&scenario, schedule);
     /* The search begins with what two seconds' foresight brings. */
-    plan = cagma_oracle_foresee(&scenario, 2);
+    plan = cagma_oracle_foresee(&scenario, &(CagmaSight){ .ahead_s = 2 });
     assert_fits(&scenario, plan);
     g_assert_cmpfloat(play(&scenario, plan), ==, first_s);
     g_assert_cmpfloat(tenth_s, <=, first_s);
     g_assert_cmpfloat(play(&scenario, schedule), <=, tenth_s);
+    cagma_scenario_clear(&scenario);
+  }
+}
+
+/* Whatever is out of sight, a plan keeps to what there is. */
+static void
+test_sights(void)
+{
+  static const CagmaSight sights[] = {
+    { .ahead_s = 0 },
+    { .ahead_s = -3 },
+    { .ahead_s = 5, .heard = TRUE },
+    { .ahead_s = 0, .anon = TRUE },
+    { .ahead_s = 0, .by_shares = TRUE },
+    { .ahead_s = -1000000, .heard = TRUE, .anon = TRUE, .by_shares = TRUE }
+  };
+  uint32_t seed = (uint32_t)g_test_rand_int_range(0, 1000000);
+
+  for (uint32_t i = 0; i < RANDOM_SCENARIOS; i++) {
+    CagmaScenario scenario;
+
+    g_test_message("scenario %u", seed + i);
+    cagma_scenario_generate(seed + i, &scenario);
+    scenarios_check(&scenario);
+    for (size_t k = 0; k < G_N_ELEMENTS(sights); k++) {
+      g_autoptr(CagmaSchedule) plan = cagma_oracle_foresee(&scenario, &sights[k]);
+
+      assert_fits(&scenario, plan);
+    }
     cagma_scenario_clear(&scenario);
   }
 }
@@ -166,6 +195,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/oracle/random", test_random);
+  g_test_add_func("/oracle/sights", test_sights);
   g_test_add_func("/oracle/split", test_split);
   g_test_add_func("/oracle/turns", test_turns);
   return g_test_run();

@@ -172,8 +172,8 @@ contest(gpointer data, gpointer user_data)
       contestant.without = settings->without;
     cagma_sim_run(c->scenario, &contestant, NULL, &c->results[i]);
   }
-  schedule = settings->foresight_s < 0 ? cagma_oracle_search(c->scenario, settings->runs, NULL, NULL)
-                                       : cagma_oracle_foresee(c->scenario, (unsigned)settings->foresight_s);
+  schedule = settings->sees ? cagma_oracle_foresee(c->scenario, &settings->sight)
+                            : cagma_oracle_search(c->scenario, settings->runs, NULL, NULL);
   cagma_sim_run(c->scenario, &(CagmaContestant){ .schedule = schedule }, NULL, &c->results[ORACLE]);
   live_in_plenty(c);
   find_best(c);

@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-#include "policy/sim/sim.h"
+#include "policy/sim/oracle.h"
 
 /* A scenario, and what became of its guests under each of the systems compared. */
 
@@ -31,8 +31,9 @@ typedef struct {
 } Case;
 
 typedef struct {
-  unsigned runs;    /* simulations of the oracle's search */
-  int foresight_s;  /* in the oracle's place, a plan that knows so many seconds; −1: the oracle */
+  unsigned runs; /* simulations of the oracle's search … */
+  gboolean sees; /* … in whose place a plan is made by what is in sight */
+  CagmaSight sight;
   uint32_t without; /* rules of ours left out, CagmaRule bits */
 } ContestSettings;
 

@@ -4,8 +4,8 @@
  * fails by. With --expect it is a test: it fails by what is expected of all scenarios
  * together (expect.h).
  *
- *   judge [--random N] [--seed S] [--runs R] [--foresight SECONDS] [--without RULE,…]
- *         [--expect random|shipped] [SCENARIO…] */
+ *   judge [--random N] [--seed S] [--runs R] [--foresight SECONDS [--heard] [--anon] [--by-shares]]
+ *         [--without RULE,…] [--expect random|shipped] [SCENARIO…] */
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,10 @@
 #include "tests/sim/contest.h"
 #include "tests/sim/expect.h"
 
-static int n_random, runs = CAGMA_ORACLE_RUNS, foresight_s = -1;
+#define NO_FORESIGHT G_MININT
+
+static int n_random, runs = CAGMA_ORACLE_RUNS, foresight_s = NO_FORESIGHT;
+static gboolean heard, anon, by_shares;
 static int64_t seed = -1;
 static char *left_out, *expect;
 static char **files;
@@ -27,7 +30,12 @@ static const GOptionEntry entries[] = {
   { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the first of them", "S" },
   { "runs", 0, 0, G_OPTION_ARG_INT, &runs, "simulations of the oracle's search", "R" },
   { "foresight", 0, 0, G_OPTION_ARG_INT, &foresight_s,
-    "in the oracle's place, a plan that knows so many seconds ahead", "SECONDS" },
+    "in the oracle's place, a plan that knows so many seconds ahead; below 0, what was so long ago",
+    "SECONDS" },
+  { "heard", 0, 0, G_OPTION_ARG_NONE, &heard, "… and only of guests that report", NULL },
+  { "anon", 0, 0, G_OPTION_ARG_NONE, &anon, "… and nothing of page cache", NULL },
+  { "by-shares", 0, 0, G_OPTION_ARG_NONE, &by_shares, "… and goes by shares, not by what the disk saves",
+    NULL },
   { "without", 0, 0, G_OPTION_ARG_STRING, &left_out, "rules of ours left out", "RULE,…" },
   { "expect", 0, 0, G_OPTION_ARG_STRING, &expect, "test what is expected of such scenarios",
     "random|shipped" },
@@ -220,8 +228,13 @@ main(int argc, char **argv)
   }
   if (!parse_rules(&settings.without))
     return 2;
+  if (foresight_s == NO_FORESIGHT && (heard || anon || by_shares)) {
+    g_printerr("judge: --heard, --anon and --by-shares go with --foresight\n");
+    return 2;
+  }
   settings.runs = (unsigned)MAX(runs, 1);
-  settings.foresight_s = foresight_s;
+  settings.sees = foresight_s != NO_FORESIGHT;
+  settings.sight = (CagmaSight){ foresight_s, heard, anon, by_shares };
   if (seed < 0)
     seed = g_random_int_range(0, 1000000);
   if (n_random > 0)
