@@ -21,6 +21,8 @@
 /* A cycle of which more is missing doesn't fit. */
 #define CYCLE_MISSING 0.02
 #define CRAMPED_US CAGMA_SECOND_US
+/* Sizes come and go by parts of pages. */
+#define ROUNDING_KIB CAGMA_MIB(1)
 
 /* The high mark is 1.5 times min_free_kbytes: 4 × √(size in KiB) (mm/page_alloc.c) or, in guests
  * with transparent huge pages, which smaller ones haven't, 22 MiB for each zone but no more than
@@ -450,9 +452,10 @@ cagma_body_live(CagmaBody *body, double slowness, int64_t now_us, double tick_s)
 {
   double pace = cagma_load_progress(&body->paging, slowness, tick_s), balloon_pace, cap = 1, push_kib = 0;
   double spare_kib = MAX(cagma_body_free(body) - body->watermark_kib, 0), evicted_kib = 0;
-  gboolean waits = FALSE;
+  double held_kib = (double)body->spec->kernel_kib + cagma_body_resident(body) - body->pushed_kib;
+  gboolean waits = FALSE, misses = body->host_missed_kib > 0;
 
-  body->stalled = body->swapped_kib = body->paged_kib = body->read_back_kib = 0;
+  body->stalled = body->pressed = body->swapped_kib = body->paged_kib = body->read_back_kib = 0;
   if (body->state != CAGMA_BODY_RUNS)
     return;
   balloon_pace = cagma_load_progress(&body->ballooning, slowness, tick_s);
@@ -460,8 +463,12 @@ cagma_body_live(CagmaBody *body, double slowness, int64_t now_us, double tick_s)
   /* No more comes in than room can be made for. */
   if (body->in_kib > spare_kib + body->pushed_kib)
     cap = (spare_kib + body->pushed_kib) / body->in_kib;
+  /* Nor can stay what has no room, and nowhere to go. */
+  if (held_kib > body->truly_kib + (double)ROUNDING_KIB)
+    cap = 0;
   for (size_t i = 0; i < body->n_parts; i++) {
     waits = waits || body->parts[i].missed_kib + body->parts[i].new_kib > 0;
+    misses = misses || body->parts[i].missed_kib > 0;
     evicted_kib += body->parts[i].evicted_kib;
   }
   push_kib = evicted_kib > 0 ? body->pushed_kib / evicted_kib : 0;
@@ -470,6 +477,8 @@ cagma_body_live(CagmaBody *body, double slowness, int64_t now_us, double tick_s)
 
   if (waits || body->host_missed_kib > 0)
     body->stalled = 1 - pace * cap;
+  if (misses)
+    body->pressed = 1 - pace * cap;
   for (size_t i = 0; i < body->n_parts; i++) {
     if (is_away(&body->parts[i], now_us) && body->parts[i].course.size_kib > 0)
       body->stalled = 1;

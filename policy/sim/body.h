@@ -85,7 +85,8 @@ typedef struct {
   double brought_kib; /* since its boot */
 
   /* What came of it. */
-  double stalled;       /* part of this tick lost waiting */
+  double stalled;       /* part of this tick lost waiting, or for want of what was killed … */
+  double pressed;       /* … and for memory that it had before: what pressure/memory counts */
   double swapped_kib;   /* swapped in and out in this tick */
   double paged_kib;     /* swapped out in this tick */
   double read_back_kib; /* of files, having been evicted before */

@@ -69,6 +69,11 @@ reported(gpointer user_data, size_t guest, const CagmaSimReport *report)
   if (!control->world->guests[guest].body.spec->driver)
     return;
   control->host.guests[guest].sample = report->sample;
+  /* Its own program in the guest looks there, whatever else reports. */
+  if (control->peer->looks_inside && !(report->sample.has & CAGMA_HAS_SWAP_USED)) {
+    control->host.guests[guest].sample.has |= CAGMA_HAS_SWAP_USED;
+    control->host.guests[guest].sample.swap_used_kib = report->swapped_kib;
+  }
   control->host.guests[guest].reported_at_kib = report->actual_kib;
   control->news = control->peer->at_reports;
 }
@@ -103,6 +108,8 @@ decide(Control *control)
     guest->target_kib = world->guests[i].body.asked_kib;
     if (guest->running)
       cagma_world_look(world, i, &guest->sample);
+    if (guest->running && control->peer->on_xen)
+      guest->sample.actual_kib = (uint64_t)world->guests[i].body.truly_kib;
   }
   since_us = cagma_world_decides(world);
   control->peer->decide(control->memory, host, cagma_world_clock(world));

@@ -35,11 +35,13 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  const char *summary;  /* a sentence without a full stop */
-  int64_t period_us;    /* how often it decides */
-  int64_t before_us;    /* so long it has run when the scenario begins; what it decides by then isn't done */
-  gboolean at_reports;  /* and whenever a guest's report arrives */
-  gboolean at_arrivals; /* and while guests start, or balloons move */
+  const char *summary;   /* a sentence without a full stop */
+  int64_t period_us;     /* how often it decides */
+  int64_t before_us;     /* so long it has run when the scenario begins; what it decides by then isn't done */
+  gboolean at_reports;   /* and whenever a guest's report arrives */
+  gboolean at_arrivals;  /* and while guests start, or balloons move */
+  gboolean on_xen;       /* knows sizes from the hypervisor, not from guests' balloons */
+  gboolean looks_inside; /* has a program of its own in its guests */
   /* What it remembers; NULL where it remembers nothing. */
   gpointer (*start)(size_t n_guests);
   void (*decide)(gpointer memory, CagmaPeerHost *host, int64_t now_us);

@@ -119,7 +119,8 @@ send(CagmaWorld *world, CagmaSimSoul *soul, gboolean pressure, int64_t delay_us)
 {
   CagmaSimReport report = { .arrives_us = world->now_us + delay_us,
                             .pressure = pressure,
-                            .actual_kib = (uint64_t)soul->body.actual_kib };
+                            .actual_kib = (uint64_t)soul->body.actual_kib,
+                            .swapped_kib = (uint64_t)cagma_body_swapped(&soul->body) };
 
   if (cagma_random_unit(&soul->random) * 1000 < soul->body.spec->loss_permille)
     return;
@@ -142,7 +143,7 @@ is_pressed(const CagmaSimSoul *soul)
 {
   if (soul->says == CAGMA_BEFALLS_SHORT)
     return TRUE;
-  return soul->body.paged_kib > 0 || soul->body.stalled >= PRESSURE_STALLED;
+  return soul->body.paged_kib > 0 || soul->body.pressed >= PRESSURE_STALLED;
 }
 
 void

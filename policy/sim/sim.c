@@ -395,6 +395,9 @@ tick(Run *run)
     come_and_go(run, i);
     if (world->now_us == -CAGMA_SIM_BEFORE_US * 3 / 4 && world->guests[i].present)
       cagma_body_arrive(&world->guests[i].body);
+    /* Nothing counts before the start. */
+    if (world->now_us == 0)
+      world->guests[i].body.oom_kills = 0;
   }
   live(run);
   sum_promises(world);

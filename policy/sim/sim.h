@@ -27,7 +27,8 @@ typedef struct {
   double swapped_in_mib;
   double swapped_out_mib;
   double refaulted_mib; /* page cache read again because it had been evicted */
-  double stall_s;       /* lost waiting for the shared disk: paging, or others' paging */
+  double
+      stall_s; /* lost waiting for the shared disk, for own or others' paging, and 10 s after an OOM kill */
   double moved_mib;     /* targets' changes */
   double allocated_mib; /* mean size over time */
   double needed_mib;    /* mean working set, kernel included */

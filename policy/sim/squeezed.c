@@ -246,6 +246,7 @@ const CagmaPeer cagma_peer_squeezed = {
   .summary = "XenServer's squeezed: all guests at one ratio between minimum and maximum, whatever they use",
   .period_us = STEP_US,
   .before_us = CHECK_US,
+  .on_xen = TRUE,
   .start = start,
   .decide = decide,
   .end = g_free,

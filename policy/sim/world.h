@@ -15,7 +15,8 @@
 typedef struct {
   int64_t arrives_us;
   CagmaSample sample;
-  uint64_t actual_kib; /* the guest's size when it made it */
+  uint64_t actual_kib;  /* the guest's size when it made it … */
+  uint64_t swapped_kib; /* … and what it has in swap, whether it tells or not */
   gboolean pressure;
 } CagmaSimReport;
 
