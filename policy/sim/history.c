@@ -126,7 +126,8 @@ take_figures(CagmaHistoryGuest *guest, CagmaHistoryWindow *window, const CagmaSe
   window->least_swapped_kib = window->n ? cagma_min_kib(window->least_swapped_kib, swapped_kib) : swapped_kib;
   window->n++;
   window->at_us = at_us;
-  window->own_kib = cagma_max_kib(window->own_kib, held_kib + swapped_kib);
+  /* What a guest has in swap is its own word. */
+  window->own_kib = cagma_max_kib(window->own_kib, cagma_min_kib(held_kib + swapped_kib, CAGMA_MAX_KIB));
   window->cached_kib = cagma_max_kib(window->cached_kib, cached_kib);
   window->swapped_kib = cagma_max_kib(window->swapped_kib, swapped_kib);
   guest->least_own_kib = guest->figures_us ? cagma_min_kib(guest->least_own_kib, held_kib) : held_kib;

@@ -20,10 +20,13 @@
 #define SWEEP_MAX_S 600.0
 /* Of the most the disk can do: beyond it, who waits, waits for the disk. */
 #define SATURATED 0.7
+/* As JSON, a scenario is to stay below its format's limit (plugin/scenario-json.h). */
+#define KNOTS_IN_ALL ((size_t)20000)
 
 /* A guest's own windows that say something, and what follows from them. */
 typedef struct {
   size_t n;
+  size_t knots_max; /* of each part's sizes */
   int64_t at_us[CAGMA_HISTORY_WINDOWS];
   const CagmaHistoryWindow *windows[CAGMA_HISTORY_WINDOWS];
   gboolean saturated[CAGMA_HISTORY_WINDOWS];
@@ -95,7 +98,7 @@ find_knots(const Series *series, const double *values, double tolerance_kib, gbo
     is_knot[series->n - 1] = TRUE;
     n++;
   }
-  for (; n < CAGMA_SIM_PHASES_MAX; n++) {
+  for (; n < series->knots_max; n++) {
     double worst_kib = tolerance_kib;
     size_t split = 0, a = 0;
 
@@ -263,6 +266,7 @@ static void
 gather(const Inference *inference, const CagmaHistoryGuest *from, Series *series)
 {
   series->n = 0;
+  series->knots_max = CLAMP(KNOTS_IN_ALL / inference->scenario->n_guests, 2, CAGMA_SIM_PHASES_MAX);
   for (size_t i = 0; i < CAGMA_HISTORY_WINDOWS; i++) {
     if (!from->windows[i].n)
       continue;
@@ -326,6 +330,25 @@ reports_of(const CagmaHistoryGuest *from)
   return from->source == CAGMA_SAMPLE_CHANNEL ? CAGMA_REPORTS_AGENT : CAGMA_REPORTS_BALLOON;
 }
 
+/* What isn't the policy's own was chosen, if only by cagmad.conf; what is isn't the guest's. */
+static void
+infer_config(const Inference *inference, const CagmaConfig *from, CagmaConfig *config)
+{
+  const CagmaPolicy *policy = cagma_policy_of(inference->history->host.policy);
+  CagmaConfig defaults;
+
+  cagma_config_init(&defaults);
+  *config = *from;
+  if (config->estimator != policy->estimator)
+    config->given |= CAGMA_GIVEN_ESTIMATOR;
+  else if (!(config->given & CAGMA_GIVEN_ESTIMATOR))
+    config->estimator = defaults.estimator;
+  if (config->source != policy->source)
+    config->given |= CAGMA_GIVEN_SOURCE;
+  else if (!(config->given & CAGMA_GIVEN_SOURCE))
+    config->source = defaults.source;
+}
+
 static void
 infer_guest(Inference *inference, guint index)
 {
@@ -335,12 +358,13 @@ infer_guest(Inference *inference, guint index)
   cagma_sim_guest_init(guest);
   g_free(guest->name);
   guest->name = name_of(inference, from->name, index);
-  guest->config = from->config;
+  infer_config(inference, &from->config, &guest->config);
   guest->memory_kib = from->max_kib;
   guest->start_kib = cagma_min_kib(from->start_kib, from->max_kib);
   if (from->figures_us)
     guest->kernel_kib =
         cagma_clamp_kib(guest->kernel_kib, CAGMA_MIB(1), MAX(from->least_own_kib, CAGMA_MIB(1)));
+  guest->kernel_kib = cagma_min_kib(guest->kernel_kib, cagma_max_kib(from->max_kib / 2, CAGMA_MIB(1)));
   if (guest->start_kib)
     guest->start_kib = cagma_max_kib(guest->start_kib, guest->kernel_kib + 1);
   if (from->swap_total_kib)
