@@ -43,7 +43,7 @@ rise_at_most(const CagmaHost *host, int64_t now_us)
 
   /* After as many seconds all of the host's memory is trusted anyway. */
   int64_t elapsed_us =
-      MIN(now_us - host->trusted_us, 1000 / CAGMA_IN_HAND_RISE_PERMILLE_PER_S * CAGMA_SECOND_US);
+      CLAMP(now_us - host->trusted_us, 0, 1000 / CAGMA_IN_HAND_RISE_PERMILLE_PER_S * CAGMA_SECOND_US);
 
   return per_second_kib * (elapsed_us / 1000) / 1000;
 }

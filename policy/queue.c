@@ -22,6 +22,7 @@ cagma_queue_demand(CagmaDomain *domain, CagmaDemand *demand)
   demand->demand_kib =
       place->critical_kib ? domain->used_kib + place->critical_kib : cagma_domain_standing(domain);
   demand->wish_kib = 0;
+  demand->bare_kib = 0;
   cagma_demand_bound(domain, demand);
 }
 
@@ -108,7 +109,7 @@ served_until(const CagmaHost *host, const size_t *claimants, const CagmaClaim *c
   uint64_t low = 0, high = host->queue_tickets;
 
   while (low < high) {
-    uint64_t middle = low + (high - low + 1) / 2;
+    uint64_t middle = high - (high - low) / 2;
 
     if (needed_until(host, claimants, claims, n, emergency, middle) <= budget_kib)
       low = middle;
