@@ -502,6 +502,7 @@ put_survey(JsonBuilder *builder, const CagmaSurvey *survey)
     put_text(builder, "now", survey->unlike_is);
     json_builder_end_object(builder);
   }
+  put_number(builder, "losses", survey->n_losses);
   put_losses(builder, survey);
   json_builder_end_object(builder);
 }
@@ -683,6 +684,8 @@ write_scenario(Replay *replay)
   if (!replay->recorded)
     return failed(replay->path, replay->no_model->message);
   text = cagma_scenario_to_json(replay->recorded);
+  if (strlen(text) > CAGMA_SCENARIO_MAX_BYTES)
+    return failed(replay->ctl->scenario, "would be larger than a scenario may be, so it is left empty");
   written = fputs(text, replay->out) != EOF;
   /* A full disk may show only here. */
   written &= fclose(g_steal_pointer(&replay->out)) == 0;
@@ -709,12 +712,15 @@ explain(const Replay *replay)
   g_autoptr(GInputStream) stream = NULL;
   g_autofree char *text = NULL;
   g_autoptr(GError) error = NULL;
-  int64_t real_us = replay->has_real ? replay->at_real_us : replay->survey->at_real_us;
+  const CagmaUntil until = {
+    .n_decisions = replay->has_real ? SIZE_MAX : replay->survey->n_until,
+    .real_us = replay->has_real ? replay->at_real_us : INT64_MAX,
+  };
 
   stream = open_record(replay);
   if (!stream)
     return CAGMA_EXIT_FAILED;
-  text = cagma_rebuild_explain(stream, replay->ctl->explain, real_us, &said, NULL, &error);
+  text = cagma_rebuild_explain(stream, replay->ctl->explain, &until, &said, NULL, &error);
   if (!text) {
     failed(replay->path, error->message);
     return CAGMA_EXIT_FAILED;

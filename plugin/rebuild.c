@@ -74,6 +74,15 @@ domain_new(const CagmaRecordItem *item)
   return domain;
 }
 
+/* Another run's numbers are others'. */
+static void
+forget_all(Rebuild *rebuild)
+{
+  g_ptr_array_set_size(rebuild->domains, 0);
+  g_ptr_array_set_size(rebuild->policies, 0);
+  g_hash_table_remove_all(rebuild->by_number);
+}
+
 static void
 lost(Rebuild *rebuild, CagmaLost why, uint64_t offset, uint64_t bytes)
 {
@@ -304,6 +313,8 @@ take(const CagmaRecordItem *item, void *user_data)
   Rebuild *rebuild = user_data;
 
   if (item->lost) {
+    if (item->other_run)
+      forget_all(rebuild);
     lost(rebuild, item->why, item->offset, item->bytes);
     return;
   }
@@ -313,7 +324,8 @@ take(const CagmaRecordItem *item, void *user_data)
   }
   /* States follow their keyframe, and nothing but what was decided a decision. */
   if ((rebuild->awaited && item->kind != CAGMA_ITEM_STATE) ||
-      (rebuild->deciding && item->kind != CAGMA_ITEM_DECIDED && item->kind != CAGMA_ITEM_DECISION)) {
+      ((rebuild->deciding || rebuild->decided) && item->kind != CAGMA_ITEM_DECIDED &&
+       item->kind != CAGMA_ITEM_DECISION)) {
     makes_no_sense(rebuild, item);
     return;
   }
@@ -388,7 +400,8 @@ cagma_lost_to_text(CagmaLost why, uint64_t offset, uint64_t bytes)
 
 typedef struct {
   const char *wanted; /* a name or UUID */
-  int64_t until_us;   /* wall clock */
+  CagmaUntil until;
+  size_t n_seen;
   const CagmaRebuildFuncs *funcs;
   void *user_data;
 
@@ -403,7 +416,9 @@ search_moment(const CagmaMoment *moment, void *user_data)
 {
   Search *search = user_data;
 
-  for (size_t i = 0; moment->real_us <= search->until_us && i < moment->n_domains; i++) {
+  if (search->n_seen++ >= search->until.n_decisions || moment->real_us > search->until.real_us)
+    return;
+  for (size_t i = 0; i < moment->n_domains; i++) {
     const CagmaRebuiltDomain *domain = moment->domains[i];
 
     if (strcmp(domain->name, search->wanted) != 0 && strcmp(domain->uuid, search->wanted) != 0)
@@ -427,11 +442,11 @@ search_lost(CagmaLost why, uint64_t offset, uint64_t bytes, void *user_data)
 }
 
 char *
-cagma_rebuild_explain(GInputStream *stream, const char *name_or_uuid, int64_t real_us,
+cagma_rebuild_explain(GInputStream *stream, const char *name_or_uuid, const CagmaUntil *until,
                       const CagmaRebuildFuncs *funcs, void *user_data, GError **error)
 {
   static const CagmaRebuildFuncs searching = { .decided = search_moment, .lost = search_lost };
-  Search wanted = { .wanted = name_or_uuid, .until_us = real_us, .funcs = funcs, .user_data = user_data };
+  Search wanted = { .wanted = name_or_uuid, .until = *until, .funcs = funcs, .user_data = user_data };
   g_autoptr(GDateTime) when = NULL;
   g_autofree char *text = NULL, *time = NULL;
 

@@ -74,9 +74,16 @@ gboolean cagma_rebuild(GInputStream *stream, const CagmaRebuildFuncs *funcs, voi
 /* What is lost, as a sentence without a full stop. Free with g_free. */
 char *cagma_lost_to_text(CagmaLost why, uint64_t offset, uint64_t bytes);
 
-/* The last decision at or before real_us on a domain, by name or UUID, in sentences; ends
- * with when it was made. NULL with G_IO_ERROR_NOT_FOUND where there's none, or with
+/* Of a record, no more than its first decisions, and of these those made by then. The wall
+ * clock may have been set back in between. */
+typedef struct {
+  size_t n_decisions;
+  int64_t real_us;
+} CagmaUntil;
+
+/* The last decision until then on a domain, by name or UUID, in sentences; ends with when it
+ * was made. NULL with G_IO_ERROR_NOT_FOUND where there's none, or with
  * cagma_record_read's errors. funcs->lost may be given, the others not. Free with g_free. */
-char *cagma_rebuild_explain(GInputStream *stream, const char *name_or_uuid, int64_t real_us,
+char *cagma_rebuild_explain(GInputStream *stream, const char *name_or_uuid, const CagmaUntil *until,
                             const CagmaRebuildFuncs *funcs, void *user_data,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;

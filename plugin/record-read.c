@@ -10,6 +10,8 @@
 
 /* Blocks that turn out damaged are summed in vain. In a file that merely suffered those
  * are a few; one made of overlapping blocks would take for ever. */
+/* Of one run, missing in one place: a month's, a period each. */
+#define LOST_BLOCKS_MAX ((uint32_t)1 << 20)
 #define WASTE_MAX_BYTES ((uint64_t)1 << 30)
 
 G_DEFINE_QUARK(cagma_record_error_quark, cagma_record_error)
@@ -308,8 +310,12 @@ check_number(Reader *reader, uint32_t number, CagmaCursor in)
 {
   gboolean begins = in.end - in.at >= 2 && in.at[0] == CAGMA_ITEM_KEYFRAME && in.at[1] == 1;
 
-  if (reader->has_block && !begins && number != reader->next_block)
+  if (reader->has_block && !begins && number != reader->next_block) {
+    /* A run begins to count anywhere. */
+    reader->item->other_run = number - reader->next_block > LOST_BLOCKS_MAX;
     tell_lost(reader, CAGMA_LOST_MISSING, reader->offset, 0);
+    reader->item->other_run = FALSE;
+  }
   reader->has_block = TRUE;
   reader->next_block = number + 1;
 }

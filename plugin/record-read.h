@@ -39,6 +39,7 @@ typedef struct {
   uint64_t offset;    /* in the file: of the block, or of what is lost … */
   uint64_t bytes;     /* … and how long that is */
   gboolean lost;      /* something is, and why; no kind then */
+  gboolean other_run; /* LOST_MISSING: what follows is of another run of the daemon */
   gboolean block_end; /* the block is over; no kind then */
   CagmaItemKind kind;
   CagmaLost why;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,7 +101,7 @@ static gboolean
 open_file(CagmaRecorder *recorder, GError **error)
 {
   uint8_t header[CAGMA_RECORD_FILE_HEADER];
-  struct stat status;
+  struct stat status, open_status;
   /* Not a FIFO that nobody reads, nor anything else that could keep the daemon. */
   int fd = open(recorder->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
@@ -108,6 +109,17 @@ open_file(CagmaRecorder *recorder, GError **error)
     return set_errno(error, recorder->path);
   if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, "%s: is no regular file", recorder->path);
+    close(fd);
+    return FALSE;
+  }
+  /* It wasn't moved away: its run goes on. */
+  if (recorder->fd >= 0 && fstat(recorder->fd, &open_status) == 0 && open_status.st_dev == status.st_dev &&
+      open_status.st_ino == status.st_ino) {
+    close(fd);
+    return TRUE;
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s: another cagmad records to it", recorder->path);
     close(fd);
     return FALSE;
   }
@@ -121,6 +133,8 @@ open_file(CagmaRecorder *recorder, GError **error)
     close(fd);
     return FALSE;
   }
+  if (recorder->fd >= 0)
+    close(recorder->fd);
   recorder->fd = fd;
   recorder->begins = TRUE;
   recorder->keyframe_due = TRUE;
@@ -415,11 +429,8 @@ void
 cagma_recorder_reopen(CagmaRecorder *recorder)
 {
   g_autoptr(GError) error = NULL;
-  int before = recorder->fd;
 
   flush(recorder);
   if (!open_file(recorder, &error))
     g_warning("%s; recording goes on in the file as it was", error->message);
-  else
-    close(before);
 }

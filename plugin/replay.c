@@ -238,9 +238,9 @@ survey_decided(const CagmaMoment *moment, void *user_data)
 
   go_on(&surveying->time, moment);
   survey->last_us = surveying->time.now_us;
-  if (surveying->time.now_us <= surveying->at_us)
-    survey->at_real_us = moment->real_us;
   survey->n_decisions++;
+  if (surveying->time.now_us <= surveying->at_us)
+    survey->n_until = survey->n_decisions;
   survey->dry_run = survey->dry_run || moment->verdict->dry_run;
   survey->policy = moment->verdict->policy;
   survey->policies |= 1u << moment->verdict->policy;
@@ -272,7 +272,6 @@ cagma_survey(GInputStream *stream, int64_t at_us, GError **error)
   survey->losses = g_array_new(FALSE, FALSE, sizeof(CagmaReplayLoss));
   survey->machines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   survey->history = cagma_history_new();
-  survey->at_real_us = INT64_MIN;
   if (!cagma_rebuild(stream, &funcs, &surveying, error))
     return NULL;
   survey->first_real_us = surveying.time.first_real_us;

@@ -55,7 +55,7 @@ typedef struct {
 
   GHashTable *machines; /* UUIDs, with their numbers (GSIZE_TO_POINTER) */
   CagmaHistory *history;
-  int64_t at_real_us; /* of the last decision at the time asked for; INT64_MIN: none */
+  size_t n_until; /* decisions until the time asked for */
 } CagmaSurvey;
 
 void cagma_survey_free(CagmaSurvey *survey);

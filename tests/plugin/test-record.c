@@ -1148,6 +1148,24 @@ test_file_moved_away(void)
   run_free(run);
 }
 
+static void
+test_reopened_where_it_is(void)
+{
+  Run *run = run_new(73);
+  Seen seen = { .run = run };
+
+  run_open(run);
+  run_for(run, 5);
+  cagma_recorder_reopen(run->recorder);
+  run_for(run, 5);
+  run_close(run);
+  see_file(&seen, run->path);
+  g_assert_cmpuint(seen.n_runs, ==, 1);
+  g_assert_cmpuint(seen.n_same, ==, 10);
+  g_assert_cmpuint(n_lost(&seen), ==, 0);
+  run_free(run);
+}
+
 /* Where the new file can't be had, the old one goes on. */
 static void
 test_reopening_in_vain(void)
@@ -1199,6 +1217,9 @@ test_what_is_not_appended_to(void)
   assert_not_opened(run, fifo, "no regular file");
   assert_not_opened(run, nowhere, "No such file");
   assert_not_opened(run, run->dir, "directory");
+  run_open(run);
+  assert_not_opened(run, run->path, "another cagmad records to it");
+  run_close(run);
 
   /* As one of another version has it: with a sum that is right. */
   cagma_record_file_header(header);
@@ -1273,16 +1294,105 @@ test_nonsense(void)
 }
 
 static void
+put_keyframe_of_none(GByteArray *block, gboolean begins)
+{
+  const CagmaHost host = { .period_us = CAGMA_SECOND_US };
+
+  cagma_put_number(block, CAGMA_ITEM_KEYFRAME);
+  cagma_put_number(block, (uint64_t)begins);
+  cagma_put_fields(block, &cagma_settings_fields, &host, NULL);
+  cagma_put_fields(block, &cagma_kept_fields, &host, NULL);
+  cagma_put_number(block, 0);
+}
+
+/* A keyframe may begin another state, but not between what was decided and what is told of it. */
+static void
+test_keyframe_within_a_decision(void)
+{
+  const CagmaHost host = { .period_us = CAGMA_SECOND_US };
+  const CagmaVerdict verdict = { 0 };
+  const CagmaDecision decision = { 0 };
+  g_autoptr(GByteArray) block = g_byte_array_new();
+  Seen seen = { 0 };
+
+  g_byte_array_set_size(block, CAGMA_RECORD_BLOCK_HEADER);
+  cagma_put_signed(block, 0);
+  put_keyframe_of_none(block, TRUE);
+  cagma_put_number(block, CAGMA_ITEM_DECIDING);
+  cagma_put_signed(block, 0);
+  cagma_put_signed(block, 0);
+  cagma_put_fields(block, &cagma_settings_fields, &host, NULL);
+  cagma_put_number(block, CAGMA_ITEM_DECIDED);
+  cagma_put_fields(block, &cagma_verdict_fields, &verdict, NULL);
+  cagma_put_text(block, "");
+  cagma_put_number(block, 0);
+  cagma_put_number(block, CAGMA_ITEM_REMOVED);
+  cagma_put_number(block, 7);
+  put_keyframe_of_none(block, FALSE);
+  cagma_put_number(block, CAGMA_ITEM_ADDED);
+  cagma_put_number(block, 0);
+  cagma_put_text(block, "00000000-0000-0000-0000-000000000000");
+  cagma_put_text(block, "guest");
+  cagma_put_signed(block, 0);
+  cagma_put_number(block, CAGMA_ITEM_DECISION);
+  cagma_put_number(block, 0);
+  cagma_put_fields(block, &cagma_decision_fields, &decision, NULL);
+  cagma_put_text(block, "");
+  cagma_record_seal(block, 1);
+  g_assert_true(see_bytes(&seen, block->data, block->len, NULL));
+  g_assert_cmpuint(seen.n_moments, ==, 1);
+  g_assert_cmpuint(seen.n_known, ==, 0);
+  g_assert_cmpuint(seen.n_lost[CAGMA_LOST_UNKNOWN], ==, 1);
+  g_assert_cmpuint(n_lost(&seen), ==, 1);
+}
+
+static const CagmaUntil always = { .n_decisions = SIZE_MAX, .real_us = INT64_MAX };
+
+/* Numbers are a run's own. */
+static void
+test_domains_of_another_run(void)
+{
+  static const CagmaRebuildFuncs none = { 0 };
+  Run *run = run_new(92);
+  g_autofree char *bytes = NULL, *first = NULL, *wanted = NULL;
+  g_autoptr(GArray) blocks = NULL;
+  g_autoptr(GInputStream) stream = NULL;
+  const Decided *decided;
+  gsize length;
+
+  for (int i = 0; i < 2; i++) {
+    run_open(run);
+    come(run)->policy.managed = TRUE;
+    for (int j = 0; j < 3; j++) {
+      run->now_us += CAGMA_SECOND_US;
+      decide(run);
+    }
+    run_close(run);
+  }
+  g_assert_true(g_file_get_contents(run->path, &bytes, &length, NULL));
+  blocks = blocks_of(bytes, length);
+  bytes[g_array_index(blocks, gsize, 3) + 30]++;
+  stream = g_memory_input_stream_new_from_data(bytes, (gssize)length, NULL);
+  first = cagma_rebuild_explain(stream, "gäst-0", &always, &none, NULL, NULL);
+  decided = run->decided->pdata[2];
+  wanted = cagma_explain(&g_array_index(decided->decisions, CagmaDecision, 0), &decided->verdict);
+  g_assert_true(g_str_has_prefix(first, wanted));
+  run_free(run);
+}
+
+static void
 test_explained_at_a_time(void)
 {
   static const CagmaRebuildFuncs none = { 0 };
+  const CagmaUntil before = { .n_decisions = SIZE_MAX, .real_us = g_get_real_time() - 1 };
+  const CagmaUntil two = { .n_decisions = 2, .real_us = INT64_MAX };
   Run *run = run_new(91);
-  g_autofree char *bytes = NULL, *last = NULL, *by_uuid = NULL, *unknown = NULL, *wanted = NULL;
+  g_autofree char *bytes = NULL, *last = NULL, *by_uuid = NULL, *unknown = NULL, *wanted = NULL,
+                  *second = NULL, *wanted_second = NULL;
   g_autoptr(GInputStream) stream = NULL;
   g_autoptr(GError) error = NULL;
   const Decided *decided;
   gsize length;
-  int64_t begun_us = g_get_real_time();
 
   run_open(run);
   come(run);
@@ -1297,18 +1407,25 @@ test_explained_at_a_time(void)
 
   decided = run->decided->pdata[4];
   wanted = cagma_explain(&g_array_index(decided->decisions, CagmaDecision, 0), &decided->verdict);
-  last = cagma_rebuild_explain(stream, "gäst-0", INT64_MAX, &none, NULL, &error);
+  last = cagma_rebuild_explain(stream, "gäst-0", &always, &none, NULL, &error);
   g_assert_no_error(error);
   g_assert_true(g_str_has_prefix(last, wanted));
   kit_assert_has(last + strlen(wanted), "decided: 20");
 
   g_assert_true(g_seekable_seek(G_SEEKABLE(stream), 0, G_SEEK_SET, NULL, NULL));
   by_uuid =
-      cagma_rebuild_explain(stream, "00000000-0000-0000-0000-000000000000", INT64_MAX, &none, NULL, &error);
+      cagma_rebuild_explain(stream, "00000000-0000-0000-0000-000000000000", &always, &none, NULL, &error);
   g_assert_cmpstr(by_uuid, ==, last);
 
   g_assert_true(g_seekable_seek(G_SEEKABLE(stream), 0, G_SEEK_SET, NULL, NULL));
-  unknown = cagma_rebuild_explain(stream, "gäst-0", begun_us - 1, &none, NULL, &error);
+  decided = run->decided->pdata[1];
+  wanted_second = cagma_explain(&g_array_index(decided->decisions, CagmaDecision, 0), &decided->verdict);
+  second = cagma_rebuild_explain(stream, "gäst-0", &two, &none, NULL, &error);
+  g_assert_true(g_str_has_prefix(second, wanted_second));
+  g_assert_cmpstr(second, !=, last);
+
+  g_assert_true(g_seekable_seek(G_SEEKABLE(stream), 0, G_SEEK_SET, NULL, NULL));
+  unknown = cagma_rebuild_explain(stream, "gäst-0", &before, &none, NULL, &error);
   g_assert_null(unknown);
   g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
   run_free(run);
@@ -1338,7 +1455,7 @@ test_explained_after_damage(void)
   blocks = blocks_of(bytes, length);
   bytes[g_array_index(blocks, gsize, 2) + 30]++;
   stream = g_memory_input_stream_new_from_data(bytes, (gssize)length, NULL);
-  first = cagma_rebuild_explain(stream, "gäst-0", INT64_MAX, &none, NULL, NULL);
+  first = cagma_rebuild_explain(stream, "gäst-0", &always, &none, NULL, NULL);
   decided = run->decided->pdata[1];
   wanted = cagma_explain(&g_array_index(decided->decisions, CagmaDecision, 0), &decided->verdict);
   g_assert_true(g_str_has_prefix(first, wanted));
@@ -1446,10 +1563,13 @@ main(int argc, char **argv)
   g_test_add_func("/record/full-disk", test_full_disk);
   g_test_add_func("/record/full-disk-at-the-start", test_full_disk_at_the_start);
   g_test_add_func("/record/moved-away", test_file_moved_away);
+  g_test_add_func("/record/reopened-where-it-is", test_reopened_where_it_is);
   g_test_add_func("/record/reopening-in-vain", test_reopening_in_vain);
   g_test_add_func("/record/not-appended-to", test_what_is_not_appended_to);
   g_test_add_func("/record/no-record", test_what_is_no_record);
   g_test_add_func("/record/nonsense", test_nonsense);
+  g_test_add_func("/record/keyframe-within-a-decision", test_keyframe_within_a_decision);
+  g_test_add_func("/record/domains-of-another-run", test_domains_of_another_run);
   g_test_add_func("/record/explained", test_explained_at_a_time);
   g_test_add_func("/record/explained-after-damage", test_explained_after_damage);
   g_test_add_func("/record/daemon", test_daemon_s_run_is_rebuilt);
