@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/conf.h"
+#include "plugin/slurp.h"
 
 #include <string.h>
 
@@ -394,10 +395,11 @@ cagma_conf_load(const char *path, gboolean must_exist, GError **error)
   CagmaConf *conf;
   gsize len;
 
-  if (!g_file_get_contents(path, &text, &len, &failure)) {
+  text = cagma_slurp(path, CONF_MAX_BYTES, &len, &failure);
+  if (!text) {
     if (!must_exist && g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
       return cagma_conf_new();
-    g_propagate_error(error, g_steal_pointer(&failure));
+    g_propagate_prefixed_error(error, g_steal_pointer(&failure), "%s: ", path);
     return NULL;
   }
   if (len > CONF_MAX_BYTES) {

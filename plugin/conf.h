@@ -8,7 +8,7 @@
 
 /* cagmad.conf(5): a GKeyFile, read whole or not at all. */
 
-#define CAGMA_CONF_PATH "/etc/cagma/cagmad.conf"
+#define CAGMA_CONF_PATH CAGMA_SYSCONFDIR "/cagma/cagmad.conf"
 #define CAGMA_RUN_DIR "/run/cagma"
 
 typedef struct {

@@ -6,6 +6,7 @@
 #include "plugin/conf.h"
 #include "plugin/ctl.h"
 #include "plugin/scenario-json.h"
+#include "plugin/slurp.h"
 #include "xml/domain.h"
 #include "xml/error.h"
 #include "xml/memory.h"
@@ -139,7 +140,8 @@ check_file(const char *path, const char **kind, GError **error)
   gsize length;
 
   *kind = "file";
-  if (!g_file_get_contents(path, &text, &length, error))
+  text = cagma_slurp(path, FILE_MAX_BYTES, &length, error);
+  if (!text)
     return FALSE;
   if (length > FILE_MAX_BYTES) {
     g_set_error(error, CAGMA_CONF_ERROR, CAGMA_CONF_ERROR_VALUE, "larger than %d bytes", FILE_MAX_BYTES);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
 #include <gio/gio.h>
+#include <paths.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "plugin/bus.h"
 #include "plugin/cagma-dbus.h"
 #include "plugin/conf.h"
+#include "plugin/slurp.h"
 #include "xml/domain.h"
 #include "xml/error.h"
 
@@ -34,29 +37,56 @@ complain(const char *name, const char *message)
   syslog(LOG_WARNING, "domain %s: %s", shown, message);
 }
 
-#define QUOTE(number) #number
-#define TOO_LATE(seconds) "cagma: no answer within " QUOTE(seconds) " s; the domain starts without\n"
+/* What is said where time is up, and the system's log: both made ready beforehand, since
+ * syslog() mustn't be called in a signal's handler. libvirt drops what a hook that succeeds
+ * says on stderr. */
+static char *too_late, *too_late_log;
+static int log_fd = -1;
 
-static const char *too_late;
+static void
+say_in_time(int fd, const char *message)
+{
+  ssize_t unused = write(fd, message, strlen(message));
+
+  (void)unused;
+}
 
 /* Balancing goes on without the hook; a start that hangs doesn't. */
 static void
 on_time_up(int signal_number)
 {
-  ssize_t unused = write(STDERR_FILENO, too_late, strlen(too_late));
-
   (void)signal_number;
-  (void)unused;
+  say_in_time(STDERR_FILENO, too_late);
+  say_in_time(log_fd, too_late_log);
   _exit(EXIT_SUCCESS);
 }
 
 static void
-limit_time(int seconds, const char *message)
+connect_log(void)
 {
-  struct itimerval limit = { .it_value = { .tv_sec = seconds } };
-  struct sigaction action = { .sa_handler = on_time_up };
+  struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = _PATH_LOG };
 
-  too_late = message;
+  log_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (log_fd >= 0 && connect(log_fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    close(log_fd);
+    log_fd = -1;
+  }
+}
+
+static void
+limit_time(const char *name, int seconds)
+{
+  const struct itimerval limit = { .it_value = { .tv_sec = seconds } }, none = { 0 };
+  struct sigaction action = { .sa_handler = on_time_up };
+  g_autofree char *shown = cagma_printable(name, CAGMA_QUOTE_CHARS);
+
+  setitimer(ITIMER_REAL, &none, NULL);
+  g_free(too_late);
+  g_free(too_late_log);
+  too_late =
+      g_strdup_printf("cagma: domain %s: no answer within %d s; libvirt goes on without\n", shown, seconds);
+  too_late_log = g_strdup_printf("<%d>cagma-hook: domain %s: no answer within %d s; libvirt goes on without",
+                                 LOG_DAEMON | LOG_WARNING, shown, seconds);
   sigaction(SIGALRM, &action, NULL);
   setitimer(ITIMER_REAL, &limit, NULL);
 }
@@ -64,25 +94,18 @@ limit_time(int seconds, const char *message)
 static char *
 read_xml(GError **error)
 {
-  g_autoptr(GString) text = g_string_new(NULL);
-  char buffer[8192];
-  ssize_t n;
+  gsize length;
+  g_autofree char *text = cagma_slurp_fd(STDIN_FILENO, XML_MAX_BYTES, &length, error);
 
-  while ((n = read(STDIN_FILENO, buffer, sizeof buffer)) != 0) {
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0) {
-      g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "reading its XML: %s",
-                  g_strerror(errno));
-      return NULL;
-    }
-    if (text->len + (size_t)n > XML_MAX_BYTES) {
-      g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "its XML is larger than %d bytes", XML_MAX_BYTES);
-      return NULL;
-    }
-    g_string_append_len(text, buffer, n);
+  if (!text) {
+    g_prefix_error(error, "reading its XML: ");
+    return NULL;
   }
-  return g_string_free(g_steal_pointer(&text), FALSE);
+  if (length > XML_MAX_BYTES) {
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "its XML is larger than %d bytes", XML_MAX_BYTES);
+    return NULL;
+  }
+  return g_steal_pointer(&text);
 }
 
 /* Its memory is taken as a whole, so that it has to be there first. That it isn't in the end
@@ -92,7 +115,7 @@ wait_for_room(CagmaControl1 *control, const CagmaDomainXml *domain, GError **err
 {
   gboolean is_free = FALSE;
 
-  limit_time(ROOM_LIMIT_S, TOO_LATE(ROOM_LIMIT_S));
+  limit_time(domain->name, ROOM_LIMIT_S);
   g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(control), ROOM_LIMIT_S * 1000);
   if (!cagma_control1_call_await_room_sync(control, &is_free, NULL, error))
     return FALSE;
@@ -165,7 +188,8 @@ main(int argc, char **argv)
                "libvirt runs it; see cagma-hook(8)\n");
     return 2;
   }
-  limit_time(TIME_LIMIT_S, TOO_LATE(TIME_LIMIT_S));
+  connect_log();
+  limit_time(name, TIME_LIMIT_S);
   openlog("cagma-hook", LOG_PID, LOG_DAEMON);
   if (!begins && !ends)
     return EXIT_SUCCESS;

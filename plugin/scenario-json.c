@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plugin/json-strict.h"
+#include "plugin/slurp.h"
 #include "policy/sim/fields.h"
 #include "policy/units.h"
 #include "xml/error.h"
@@ -325,7 +326,8 @@ cagma_scenario_load(const char *path, GError **error)
   g_autofree char *text = NULL;
   gsize length;
 
-  if (!g_file_get_contents(path, &text, &length, error))
+  text = cagma_slurp(path, CAGMA_SCENARIO_MAX_BYTES, &length, error);
+  if (!text)
     return NULL;
   return cagma_scenario_parse(text, (gssize)length, error);
 }
