@@ -36,6 +36,36 @@ too_deep(const char *line, gsize length)
   return brackets > BRACKETS_MAX;
 }
 
+/* json-glib keeps the first value of a text, and loses the memory of all others: a guest could write as
+ * many as it likes. Brackets and quotes tell them apart, as long as nothing stands outside strings that
+ * only json-glib's scanner knows (comments, other quotes). */
+static gboolean
+is_one_object(const char *line, gsize length)
+{
+  gboolean in_string = FALSE, over = FALSE;
+  unsigned depth = 0;
+
+  for (gsize i = 0; i < length; i++) {
+    char c = line[i];
+
+    if (in_string) {
+      i += c == '\\';
+      in_string = c != '"';
+    } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+      continue;
+    } else if (over || (depth == 0 && c != '{') || c == '\0' || strchr("/'#;=", c)) {
+      return FALSE;
+    } else if (c == '{' || c == '[') {
+      depth++;
+    } else if (c == '}' || c == ']') {
+      over = --depth == 0;
+    } else {
+      in_string = c == '"';
+    }
+  }
+  return over;
+}
+
 static JsonObject *
 member_object(JsonObject *object, const char *name)
 {
@@ -287,7 +317,9 @@ parse_object(JsonParser *parser, const char *line, gsize length, GError **error)
     refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "nested too deeply, or too much");
     return NULL;
   }
-  node = json_parser_load_from_data(parser, line, (gssize)length, NULL) ? json_parser_get_root(parser) : NULL;
+  node = is_one_object(line, length) && json_parser_load_from_data(parser, line, (gssize)length, NULL)
+             ? json_parser_get_root(parser)
+             : NULL;
   if (!node || !JSON_NODE_HOLDS_OBJECT(node)) {
     refuse(error, CAGMA_AGENT_MESSAGE_ERROR_SYNTAX, "not a JSON object");
     return NULL;

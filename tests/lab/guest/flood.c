@@ -65,6 +65,7 @@ static const char *const junk[] = {
   "{\"event\": \"GUEST_MEMORY_PRESSURE\"}\n",
   "{\"error\": {\"class\": 5, \"desc\": null}}\n",
   "{\"error\": {\"class\": \"GenericError\", \"desc\": \"\\u001b[2J\\nnot what it seems\\u0000\"}}\n",
+  "{\"return\": {}}{\"event\": [[[], {}], \"behind the first\"]}\n",
   "{\"return\"\n: {}}\nnull\ntrue\n\"\\ud800\"\n}{][\n",
 };
 
