@@ -88,6 +88,10 @@ sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
   CagmaMove before = managed->policy.move;
   gboolean was_bounded = managed->policy.cap_kib != 0;
 
+  /* Its pool isn't among what the host has available, nor are its pages among what is resident:
+   * it can take no more of what is available. */
+  if (managed->xml && managed->xml->huge_pages && (request->sample.has & CAGMA_HAS_RSS))
+    request->sample.rss_kib += managed->policy.max_kib;
   cagma_manager_tell_sample(manager, managed, &request->sample);
   /* It began anew: what was decided was of its earlier run. */
   if (!managed->policy.settled)
@@ -96,7 +100,8 @@ sampled(CagmaManager *manager, CagmaManaged *managed, CagmaRequest *request)
     check_resumed(manager, managed);
   /* A balloon that has arrived may be what a growth waits for. */
   if ((before != CAGMA_MOVE_NONE && managed->policy.move == CAGMA_MOVE_NONE) ||
-      was_bounded != (managed->policy.cap_kib != 0))
+      was_bounded != (managed->policy.cap_kib != 0) ||
+      (managed->policy.emergency && manager->conf->budget == CAGMA_BUDGET_AUTO))
     cagma_manager_decide_soon(manager);
 }
 

@@ -106,6 +106,22 @@ read_machine(const xmlNode *root, CagmaDomainXml *domain)
       domain->virt == CAGMA_VIRT_XEN && g_strcmp0(kind, "hvm") != 0 && g_strcmp0(kind, "xenpvh") != 0;
 }
 
+/* One <page> with a nodeset is for some of the guest's NUMA nodes. */
+static gboolean
+is_in_huge_pages(const xmlNode *root)
+{
+  const xmlNode *backing = cagma_element_child(root, "memoryBacking");
+  const xmlNode *huge = backing ? cagma_element_child(backing, "hugepages") : NULL;
+
+  for (const xmlNode *page = huge ? huge->children : NULL; page; page = page->next) {
+    g_autofree char *nodes = cagma_element_is(page, "page") ? cagma_element_attribute(page, "nodeset") : NULL;
+
+    if (nodes)
+      return FALSE;
+  }
+  return huge != NULL;
+}
+
 static gboolean
 read_stats_period(const xmlNode *balloon, CagmaDomainXml *domain, GError **error)
 {
@@ -240,6 +256,7 @@ read_domain(const xmlNode *root, CagmaDomainXml *domain, const CagmaConfig *defa
       !read_balloon(root, domain, error))
     return FALSE;
   domain->pinned = cagma_pinned_reason(root);
+  domain->huge_pages = is_in_huge_pages(root);
   domain->cagma_channel = find_channel(root, CAGMA_CHANNEL_NAME) != NULL;
   domain->agent_channel =
       domain->virt != CAGMA_VIRT_XEN && find_channel(root, CAGMA_AGENT_CHANNEL_NAME) != NULL;

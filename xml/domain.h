@@ -51,6 +51,7 @@ typedef struct {
    * end of a sentence about the domain: "has a passed-through device (hostdev pci
    * 0000:01:00.0)". Where there are several reasons, the first one found. */
   char *pinned;
+  gboolean huge_pages; /* all of its memory is, so that it is of a pool apart */
 
   /* The urn:cagma:memory:1 metadata. Where there is none, or where config_error is
    * set, config is the defaults. It is fitted to memory_kib in any case. */

@@ -77,7 +77,8 @@ look(FakeGuest *guest, CagmaSample *sample)
     sample->driver = !guest->driverless;
     return;
   }
-  sample->has |= CAGMA_HAS_STAMP;
+  sample->has |= CAGMA_HAS_STAMP | (guest->rss_kib ? CAGMA_HAS_RSS : 0);
+  sample->rss_kib = guest->rss_kib;
   if (!guest->dumb) {
     sample->has |= CAGMA_HAS_USABLE | CAGMA_HAS_SWAP;
     sample->usable_kib = cagma_above(guest->actual_kib, guest->used_kib);

@@ -20,6 +20,7 @@ typedef struct {
   uint64_t memory_kib;
   uint64_t actual_kib;
   uint64_t used_kib;
+  uint64_t rss_kib;    /* what its process holds; 0: isn't told */
   char *config;        /* its cagma element, or NULL; fake_configure */
   char *metadata;      /* more metadata, or NULL */
   char *xml;           /* given for its XML instead, or NULL */

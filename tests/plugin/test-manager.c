@@ -1193,6 +1193,38 @@ test_auto_budget(void)
   fixture_free(f);
 }
 
+static int64_t
+in_hand_kib(Fixture *f)
+{
+  g_autoptr(GVariant) host = g_variant_ref_sink(cagma_manager_host_info(f->manager));
+  gint64 kib = G_MININT64;
+
+  g_variant_lookup(host, "in-hand-kib", "x", &kib);
+  return kib;
+}
+
+/* Its pool isn't available to begin with, and its pages aren't resident: it takes nothing more. */
+static void
+test_huge_pages_are_not_counted_twice(void)
+{
+  Fixture *f = fixture_new("auto", FALSE);
+  FakeGuest *hungry, *idle, *huge;
+  int64_t before_kib;
+
+  host_memory = (CagmaHostMemory){ .total_kib = CAGMA_GIB(16), .available_kib = CAGMA_GIB(8) };
+  huge = fake_add(f->fake, "huge", 6144, 6144, 0, NULL);
+  huge->rss_kib = CAGMA_MIB(200);
+  huge->xml = g_strdup_printf("<domain type='kvm' id='9'><name>huge</name><uuid>%s</uuid><memory "
+                              "unit='GiB'>6</memory><memoryBacking><hugepages/></memoryBacking></domain>",
+                              huge->uuid);
+  two_guests(f, &hungry, &idle);
+  before_kib = in_hand_kib(f);
+  fake_start(f->fake, huge);
+  KIT_WAIT(says(f, huge, "state", "unmanaged"));
+  KIT_WAIT(in_hand_kib(f) >= before_kib - (int64_t)CAGMA_MIB(64));
+  fixture_free(f);
+}
+
 static void
 test_configure_takes_effect(void)
 {
@@ -1437,6 +1469,7 @@ main(int argc, char **argv)
   g_test_add_func("/manager/statistics-are-turned-on-once", test_statistics_are_turned_on_once);
   g_test_add_func("/manager/stuck-balloon-is-withdrawn", test_stuck_balloon_is_withdrawn);
   g_test_add_func("/manager/auto-budget", test_auto_budget);
+  g_test_add_func("/manager/huge-pages-are-not-counted-twice", test_huge_pages_are_not_counted_twice);
   g_test_add_func("/manager/configure-takes-effect", test_configure_takes_effect);
   g_test_add_func("/manager/rules-can-be-left-out", test_rules_can_be_left_out);
   g_test_add_func("/manager/infos", test_infos);

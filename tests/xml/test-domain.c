@@ -240,6 +240,29 @@ what_pins_memory_is_named(void)
 }
 
 static void
+huge_pages_are_all_of_it_or_not(void)
+{
+  static const struct {
+    const char *backing;
+    gboolean huge_pages;
+  } cases[] = {
+    { "", FALSE },
+    { "<memoryBacking><locked/></memoryBacking>", FALSE },
+    { "<memoryBacking><hugepages/></memoryBacking>", TRUE },
+    { "<memoryBacking><locked/><hugepages><page size='1' unit='GiB'/></hugepages></memoryBacking>", TRUE },
+    { "<memoryBacking><hugepages><page size='2048'/><page size='1' unit='GiB' "
+      "nodeset='0'/></hugepages></memoryBacking>",
+      FALSE },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *xml = domain_with(cases[i].backing, "");
+    g_autoptr(CagmaDomainXml) domain = parse(xml);
+    g_assert_cmpint(domain->huge_pages, ==, cases[i].huge_pages);
+  }
+}
+
+static void
 wrong_metadata_does_not_hide_the_domain(void)
 {
 #define NS " xmlns:c='urn:cagma:memory:1'"
@@ -354,6 +377,7 @@ main(int argc, char **argv)
   g_test_add_func("/domain/current-memory-is-never-above-memory", current_memory_is_never_above_memory);
   g_test_add_func("/domain/memory-takes-libvirts-other-attributes", memory_takes_libvirts_other_attributes);
   g_test_add_func("/domain/what-pins-memory-is-named", what_pins_memory_is_named);
+  g_test_add_func("/domain/huge-pages-are-all-of-it-or-not", huge_pages_are_all_of_it_or_not);
   g_test_add_func("/domain/wrong-metadata-does-not-hide-the-domain", wrong_metadata_does_not_hide_the_domain);
   g_test_add_func("/domain/other-metadata-is-passed-over", other_metadata_is_passed_over);
   g_test_add_func("/domain/defaults-come-from-the-caller", defaults_come_from_the_caller);
