@@ -32,6 +32,9 @@ typedef enum {
   CAGMA_OUTCOME_LOST,     /* no connection */
 } CagmaOutcome;
 
+/* So long an agent that is there has for an answer. */
+#define CAGMA_AGENT_COMMAND_S 3
+
 typedef struct {
   CagmaRequestKind kind;
   char uuid[CAGMA_UUID_SIZE];

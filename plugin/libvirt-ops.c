@@ -224,9 +224,7 @@ is_free(virDomainPtr domain, CagmaRequest *request)
 static void
 ask_agent(virDomainPtr domain, CagmaRequest *request)
 {
-  int timeout_s = (int)MAX(request->deadline_us / G_USEC_PER_SEC - 1, 1);
-
-  request->reply = virDomainQemuAgentCommand(domain, request->command, timeout_s, 0);
+  request->reply = virDomainQemuAgentCommand(domain, request->command, CAGMA_AGENT_COMMAND_S, 0);
   if (!request->reply)
     cagma_libvirt_fail(domain, request, "virDomainQemuAgentCommand");
 }

@@ -48,7 +48,9 @@ typedef struct {
   gboolean agent_stale;     /* its answer may be another agent's */
   CagmaAgentKnown agent;    /* whether its QEMU guest agent knows the memory commands */
   int64_t agent_next_us;    /* not asked again before, after it failed … */
-  int64_t agent_backoff_us; /* … for longer each time */
+  int64_t agent_backoff_us; /* … for longer each time, until there is another one … */
+  int64_t agent_hung_us;    /* … unless it lately held the worker that asked it; 0: it never did */
+  int64_t agent_asked_us;
   CagmaReadBack read_back;
   int64_t load_next_us;    /* its load isn't asked for before, by either way */
   unsigned stats_period_s; /* asked for by us; 0: not */

@@ -24,6 +24,7 @@ began(CagmaManager *manager, CagmaManaged *managed)
   managed->status_us = 0;
   managed->agent_in_flight = 0;
   cagma_manager_forget_agent(manager, managed);
+  managed->agent_hung_us = managed->agent_next_us = managed->agent_backoff_us = 0;
   cagma_manager_tell_size(manager, managed, CAGMA_INPUT_RESTART, 0);
   cagma_manager_want(manager, managed, CAGMA_REQUEST_DESCRIBE);
 }

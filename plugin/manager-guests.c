@@ -11,13 +11,17 @@
  * agent's way, which pushes, or through a QEMU guest agent that knows the memory
  * commands, which is asked once a period. */
 
-/* A stock agent under memory pressure takes seconds. Nothing waits for it. */
-#define AGENT_DEADLINE_US (4 * CAGMA_SECOND_US)
+/* A stock agent under memory pressure takes seconds. Nothing waits for it. libvirt waits 5 s for it to
+ * say that it is there, whatever is asked, and then CAGMA_AGENT_COMMAND_S. */
+#define AGENT_DEADLINE_US ((CAGMA_AGENT_COMMAND_S + 6) * CAGMA_SECOND_US)
 #define AGENT_BACKOFF_US (30 * CAGMA_SECOND_US)
 #define AGENT_BACKOFF_MAX_US (600 * CAGMA_SECOND_US)
 /* That a guest's agent is lost is logged no oftener than so many times in so long. */
 #define LOST_MAX 5
 #define LOST_INTERVAL_US (60 * CAGMA_SECOND_US)
+/* An agent that failed after so long didn't answer; its guest's next one isn't asked at once. */
+#define HANGS_US (3 * CAGMA_SECOND_US)
+#define HUNG_US (300 * CAGMA_SECOND_US)
 
 #define GUEST_INFO "{\"execute\":\"guest-info\"}"
 #define GUEST_STATS "{\"execute\":\"guest-get-memory-stats\"}"
@@ -46,6 +50,7 @@ submit_to_agent(CagmaManager *manager, CagmaManaged *managed, const char *comman
 {
   CagmaRequest *request = cagma_request_new(CAGMA_REQUEST_AGENT, managed->uuid);
 
+  managed->agent_asked_us = g_get_monotonic_time();
   request->command = command;
   request->deadline_us = AGENT_DEADLINE_US;
   request->tag = managed->agent_in_flight = cagma_manager_next_tag(manager);
@@ -89,11 +94,17 @@ cagma_manager_listen(CagmaManager *manager, CagmaManaged *managed)
 void
 cagma_manager_forget_agent(CagmaManager *manager, CagmaManaged *managed)
 {
+  int64_t now_us = g_get_monotonic_time();
+
   managed->agent = CAGMA_AGENT_UNKNOWN;
   managed->agent_stale = managed->agent_in_flight != 0;
-  managed->agent_next_us = 0;
-  managed->agent_backoff_us = 0;
   managed->load_next_us = 0;
+  /* Another agent may be of use at once. But a guest brings this about as often as it likes, and one
+   * that doesn't answer holds a worker. */
+  if (!managed->agent_hung_us || now_us - managed->agent_hung_us >= HUNG_US) {
+    managed->agent_next_us = 0;
+    managed->agent_backoff_us = 0;
+  }
   cagma_manager_tell_lost(manager, managed, CAGMA_SAMPLE_AGENT);
 }
 
@@ -101,8 +112,12 @@ cagma_manager_forget_agent(CagmaManager *manager, CagmaManaged *managed)
 static void
 leave_agent(CagmaManager *manager, CagmaManaged *managed)
 {
+  int64_t now_us = g_get_monotonic_time();
+
+  if (now_us - managed->agent_asked_us >= HANGS_US)
+    managed->agent_hung_us = now_us;
   managed->agent_backoff_us = CLAMP(managed->agent_backoff_us * 2, AGENT_BACKOFF_US, AGENT_BACKOFF_MAX_US);
-  managed->agent_next_us = g_get_monotonic_time() + managed->agent_backoff_us;
+  managed->agent_next_us = now_us + managed->agent_backoff_us;
   cagma_manager_tell_lost(manager, managed, CAGMA_SAMPLE_AGENT);
 }
 
@@ -179,9 +194,15 @@ cagma_manager_on_guest(void *owner, const char *uuid, const CagmaSample *sample,
     return;
   /* Not at the next turn of the loop, nor after anybody's figures: now. */
   cagma_estimate(&managed->policy, cagma_host_horizon_us(&manager->host, &managed->policy), &demand);
-  pressed.kib = demand.critical_kib;
-  if (cagma_manager_tell(manager, managed, &pressed))
-    cagma_manager_decide(manager);
+  /* A guest's largest process may be of any size, by its own word. */
+  pressed.kib = cagma_min_kib(demand.critical_kib, CAGMA_MAX_KIB);
+  if (!cagma_manager_tell(manager, managed, &pressed))
+    return;
+  cagma_manager_decide_pressed(manager);
+  /* What the host has available is of now; what its guests hold of that is of the last round, but this one's
+   * is what has just changed. */
+  if (manager->conf->budget == CAGMA_BUDGET_AUTO)
+    cagma_manager_want(manager, managed, CAGMA_REQUEST_SAMPLE);
 }
 
 /* Its guest's own doing, so not as often as it likes. */

@@ -40,6 +40,7 @@ struct CagmaManager {
   guint tick_source;
   guint gather_source;
   guint short_source;
+  guint pressed_source;
   guint watch_source;
   guint decide_source;
   guint room_source;
@@ -92,6 +93,7 @@ void cagma_manager_arrived(CagmaManager *manager, CagmaManaged *managed);
 void cagma_manager_decide_soon(CagmaManager *manager);
 /* Somebody is short by figures that came between rounds. */
 void cagma_manager_decide_between(CagmaManager *manager);
+void cagma_manager_decide_pressed(CagmaManager *manager);
 
 /* Room for starts (manager-room.c). Whether one takes what was made for it just now, so that
  * what is free looks too little. */

@@ -11,6 +11,8 @@
 #define FIGURES_MAX_US (3 * CAGMA_SECOND_US)
 /* How often a moving balloon is looked at; Linux arrives within 65–490 ms. */
 #define WATCH_INTERVAL_MS 200
+/* Ten times what it takes to decide for a thousand domains. */
+#define PRESSED_INTERVAL_US ((int64_t)5000)
 /* How often domains that aren't managed are looked at with a fixed budget, so that one that
  * becomes managed is known already. */
 #define BYSTANDER_PERIODS 10
@@ -52,6 +54,29 @@ cagma_manager_decide_between(CagmaManager *manager)
   if (manager->gather_source || manager->short_source || manager->stopped)
     return;
   manager->short_source = g_timeout_add((guint)(MAX(wait_us, 0) / 1000), short_over, manager);
+}
+
+static gboolean
+pressed_over(gpointer user_data)
+{
+  CagmaManager *manager = user_data;
+
+  manager->pressed_source = 0;
+  cagma_manager_decide(manager);
+  return G_SOURCE_REMOVE;
+}
+
+/* At once; but many guests' events within a moment have it decided together, lest they keep the main
+ * loop from everything else. */
+void
+cagma_manager_decide_pressed(CagmaManager *manager)
+{
+  int64_t wait_us = manager->decided_us + PRESSED_INTERVAL_US - g_get_monotonic_time();
+
+  if (wait_us <= 0)
+    cagma_manager_decide(manager);
+  else if (!manager->pressed_source && !manager->stopped)
+    manager->pressed_source = g_timeout_add((guint)(wait_us / 1000 + 1), pressed_over, manager);
 }
 
 static gboolean

@@ -37,6 +37,7 @@ cagma_manager_free(CagmaManager *manager)
   g_clear_handle_id(&manager->tick_source, g_source_remove);
   g_clear_handle_id(&manager->gather_source, g_source_remove);
   g_clear_handle_id(&manager->short_source, g_source_remove);
+  g_clear_handle_id(&manager->pressed_source, g_source_remove);
   g_clear_handle_id(&manager->watch_source, g_source_remove);
   g_clear_handle_id(&manager->decide_source, g_source_remove);
   g_clear_handle_id(&manager->stop_source, g_source_remove);
@@ -139,6 +140,7 @@ cagma_manager_stop(CagmaManager *manager, GSourceFunc done, gpointer user_data)
   g_clear_handle_id(&manager->tick_source, g_source_remove);
   g_clear_handle_id(&manager->gather_source, g_source_remove);
   g_clear_handle_id(&manager->short_source, g_source_remove);
+  g_clear_handle_id(&manager->pressed_source, g_source_remove);
   g_clear_handle_id(&manager->watch_source, g_source_remove);
   g_clear_handle_id(&manager->decide_source, g_source_remove);
 

@@ -796,6 +796,33 @@ fail_and_go_on(Fixture *f, FakeGuest *guest, const char *reply, CagmaOutcome out
   g_assert_cmpuint(n_agent(guest), ==, before + 1);
 }
 
+/* Its port is closed and opened again, as its guest may do at any time. */
+static void
+test_hung_agent_is_not_forgiven(Fixture *f, gconstpointer unused)
+{
+  FakeGuest *guest = f->idle;
+  unsigned before;
+
+  (void)unused;
+  guest->agent_channel = TRUE;
+  guest->agent_info = ABLE;
+  guest->agent_reply = AGENT_STATS;
+  guest->silent[CAGMA_REQUEST_AGENT] = TRUE;
+  run(f);
+  KIT_WAIT(fake_n_held(f->fake, guest) == 1);
+  for (int64_t end_us = g_get_monotonic_time() + 3 * G_USEC_PER_SEC; g_get_monotonic_time() < end_us;)
+    g_main_context_iteration(NULL, TRUE);
+  before = n_agent(guest);
+  guest->silent[CAGMA_REQUEST_AGENT] = FALSE;
+  fake_release(f->fake, guest, CAGMA_OUTCOME_FAILED);
+  fake_tell(f->fake, guest, CAGMA_EVENT_AGENT);
+  let_rounds_pass(guest, 3);
+  g_assert_cmpuint(n_agent(guest), ==, before);
+  /* A guest that began anew has another one. */
+  fake_start(f->fake, guest);
+  KIT_WAIT(says(f, guest, "source", "guest-agent"));
+}
+
 static void
 test_failing_agent_rests(Fixture *f, gconstpointer unused)
 {
