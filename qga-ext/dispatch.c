@@ -202,6 +202,23 @@ may_read_back(const CagmaDispatch *dispatch)
   return dispatch->read_back != NULL && (dispatch->reader == NULL || cagma_reader_may(dispatch->reader));
 }
 
+/* Threads that are stuck cost locked memory: no more than so many. */
+#define READERS_MAX 4
+
+static bool
+have_reader(CagmaDispatch *dispatch)
+{
+  const bool stuck = dispatch->reader != NULL && cagma_reader_is_stuck(dispatch->reader);
+
+  if ((dispatch->reader == NULL || stuck) && dispatch->n_readers < READERS_MAX) {
+    CagmaReader *another = cagma_reader_new(dispatch->system, dispatch->read_back);
+
+    dispatch->reader = another != NULL ? another : dispatch->reader;
+    dispatch->n_readers += another != NULL;
+  }
+  return dispatch->reader != NULL;
+}
+
 /* At work in the background, it is asked how far it is. */
 static bool
 run_read_back(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *value, CagmaText *problem)
@@ -224,9 +241,7 @@ run_read_back(CagmaDispatch *dispatch, const CagmaRequest *request, CagmaText *v
     cagma_text_string(problem, "Parameter 'time-ms' must be 1 to " TEXT(CAGMA_READER_MAX_MS));
     return false;
   }
-  if (dispatch->reader == NULL)
-    dispatch->reader = cagma_reader_new(dispatch->system, dispatch->read_back);
-  if (dispatch->reader == NULL) {
+  if (!have_reader(dispatch)) {
     cagma_text_string(problem, "there is no memory for it");
     return false;
   }

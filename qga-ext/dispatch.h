@@ -25,7 +25,8 @@ typedef struct {
 
   /* What brings swapped-out memory back. NULL where nothing can: likewise. */
   const CagmaReadBackCalls *read_back;
-  CagmaReader *reader; /* NULL until it is first asked to */
+  CagmaReader *reader;    /* NULL until it is first asked to */
+  unsigned int n_readers; /* there were, each stuck but the last */
 } CagmaDispatch;
 
 /* What answers a request, where there is a stock agent beside us. */

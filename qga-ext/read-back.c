@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "qga-ext/cgroup.h"
 #include "qga-ext/clock.h"
 
 /* Documentation/admin-guide/mm/pagemap.rst */
@@ -209,6 +210,12 @@ next_process(CagmaReadBack *read_back)
   return false;
 }
 
+static uint32_t
+pid_at_hand(const CagmaReadBack *read_back)
+{
+  return read_back->found[read_back->at - 1].pid;
+}
+
 /* FALSE at the end of the process, or where it has gone. */
 static bool
 next_range(CagmaReadBack *read_back)
@@ -312,9 +319,14 @@ cagma_read_back_step(CagmaReadBack *read_back, const CagmaSystem *system, uint64
     return CAGMA_READ_BACK_NO_ROOM;
   if (read_back->process_fd < 0 && !next_process(read_back))
     return CAGMA_READ_BACK_OVER;
+  /* A container at its own limit is short of that, and not of the guest's memory. */
+  if (cagma_cgroup_room(read_back->proc_fd, pid_at_hand(read_back)) < CAGMA_READ_BACK_GROUP_MARGIN) {
+    leave_process(read_back);
+    return CAGMA_READ_BACK_MORE;
+  }
   more = collect(read_back, &slice, bytes < CAGMA_READ_BACK_SLICE ? bytes : CAGMA_READ_BACK_SLICE, until_us);
   if (slice.n > 0)
-    ask_for(read_back, read_back->found[read_back->at - 1].pid, &slice);
+    ask_for(read_back, pid_at_hand(read_back), &slice);
   if (!more)
     leave_process(read_back);
   return CAGMA_READ_BACK_MORE;

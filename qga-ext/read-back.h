@@ -30,6 +30,10 @@
 #define CAGMA_READ_BACK_MARGIN_PART 16u
 #define CAGMA_READ_BACK_MARGIN ((uint64_t)16 << 20)
 
+/* And left of what the process's control groups may have (cgroup.h): beyond it each page pushes out
+ * another of theirs, or has one of their processes killed. */
+#define CAGMA_READ_BACK_GROUP_MARGIN (2 * CAGMA_READ_BACK_SLICE)
+
 /* A process with less in swap isn't worth the look. */
 #define CAGMA_READ_BACK_LEAST ((uint64_t)256 << 10)
 

@@ -32,6 +32,7 @@ struct CagmaReader {
   _Atomic uint64_t processes;
   _Atomic bool done;
   _Atomic bool may_not;
+  _Atomic uint64_t slice_us; /* when the slice at hand was begun; 0: none is */
 };
 
 static void
@@ -60,7 +61,9 @@ work(CagmaReader *reader)
     const uint64_t before = read_back->bytes;
     int64_t left = reader->left;
 
+    reader->slice_us = cagma_clock_us();
     result = cagma_read_back_step(read_back, reader->system, left > 0 ? (uint64_t)left : 0, reader->until_us);
+    reader->slice_us = 0;
     /* Unless it has been asked for so much anew meanwhile. */
     atomic_compare_exchange_strong(&reader->left, &left, left - (int64_t)(read_back->bytes - before));
     tell(reader, result);
@@ -122,6 +125,14 @@ cagma_reader_go_on(CagmaReader *reader, uint64_t max_bytes, uint64_t time_us)
   /* It waits only where 2^64 - 2 of them weren't read. */
   (void)!write(reader->wake_fd, &once, sizeof(once));
   return progress;
+}
+
+bool
+cagma_reader_is_stuck(const CagmaReader *reader)
+{
+  const uint64_t slice_us = reader->slice_us;
+
+  return slice_us != 0 && cagma_clock_us() - slice_us >= CAGMA_READER_STUCK_US;
 }
 
 bool

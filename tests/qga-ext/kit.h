@@ -47,6 +47,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Program, program_stop)
 /* The number in kB behind a label of /proc/PID/status. */
 guint64 program_status_kib(const Program *program, const char *label);
 
+/* CPU time so far of all its threads, in clock ticks (100 a second). */
+guint64 program_cpu_ticks(const Program *program);
+
 /* The agent (CAGMA_GUEST_AGENT) on the kit's socket "agent" and its proc, with more
  * arguments up to NULL. */
 Program *agent_start(const Kit *kit, const char *first_argument, ...) G_GNUC_NULL_TERMINATED;

@@ -398,19 +398,24 @@ switches(const Program *agent)
   return program_status_kib(agent, "\nvoluntary_ctxt_switches:");
 }
 
+/* One that never sleeps would use 70 on an idle machine, and half of that beside a neighbour. */
+#define IDLE_TICKS 10
+
 static void
 idle_it_does_nothing(Fixture *f, gconstpointer unused)
 {
   g_autofree char *disarmed =
       client_ask(f->client, "{\"execute\":\"guest-set-pressure-trigger\",\"arguments\":{\"stall\":0}}");
-  guint64 before;
+  guint64 before, ticks;
 
   (void)unused;
   assert_has(disarmed, "none");
   g_usleep(300000);
   before = switches(f->agent);
+  ticks = program_cpu_ticks(f->agent);
   g_usleep(700000);
   g_assert_cmpuint(switches(f->agent) - before, <=, 1);
+  g_assert_cmpuint(program_cpu_ticks(f->agent) - ticks, <=, IDLE_TICKS);
 }
 
 static void
@@ -424,7 +429,7 @@ a_port_that_is_not_there_is_waited_for(void)
     g_getenv("CAGMA_GUEST_AGENT"), "-m", "virtio-serial", "-p", port, "-l", logfile, "--proc", kit->proc, NULL
   };
   g_autoptr(Program) agent = program_start(argv);
-  guint64 before, began_us;
+  guint64 before, ticks, began_us;
 
   for (gint64 end = g_get_monotonic_time() + KIT_LIMIT_US;
        text == NULL || strstr(text, "waiting for") == NULL;) {
@@ -435,10 +440,12 @@ a_port_that_is_not_there_is_waited_for(void)
   }
   g_usleep(50000);
   before = switches(agent);
+  ticks = program_cpu_ticks(agent);
   began_us = (guint64)g_get_monotonic_time();
   g_usleep(1000000);
   /* The swap counters are watched, four times a second; nothing more. */
   g_assert_cmpuint(switches(agent) - before, <=, ((guint64)g_get_monotonic_time() - began_us) / 125000 + 1);
+  g_assert_cmpuint(program_cpu_ticks(agent) - ticks, <=, IDLE_TICKS);
 }
 
 static void

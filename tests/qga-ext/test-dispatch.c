@@ -462,7 +462,7 @@ the_largest_reply_fits(Fixture *f, gconstpointer unused)
   const CagmaFigure figure = { .value = UINT64_MAX, .known = true };
   const CagmaProcess process = { true, G_MAXUINT32, UINT64_MAX, UINT64_MAX };
   const CagmaMemoryStats stats = {
-    .meminfo = { figure, figure, figure, figure, figure, figure, figure },
+    .meminfo = { figure, figure, figure, figure, figure, figure, figure, figure, figure, figure },
     .has_vmstat = true,
     .vmstat = { figure, figure, figure, figure, figure, figure },
     .page_bytes = UINT64_MAX,

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "qga-ext/cgroup.h"
 #include "qga-ext/clock.h"
 #include "qga-ext/reader.h"
 #include "qga-ext/thread.h"
@@ -464,6 +465,69 @@ the_reader_keeps_to_its_bytes(Fixture *f, gconstpointer unused)
   g_assert_cmpint(g_atomic_int_get(&kernel.pages), ==, 100);
 }
 
+static void
+write_group(Fixture *f, const char *group, const char *max, const char *high, const char *current)
+{
+  const char *const files[][2] = { { "max", max }, { "high", high }, { "current", current } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+    g_autofree char *name = g_strdup_printf("../sys/fs/cgroup%s/memory.%s", group, files[i][0]);
+
+    kit_write(f->kit, name, files[i][1]);
+  }
+}
+
+static guint64
+room_of(Fixture *f, const char *groups)
+{
+  kit_write(f->kit, "20/cgroup", groups);
+  return cagma_cgroup_room(f->system.proc_fd, 20);
+}
+
+static void
+groups_have_their_own_limits(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *filler = g_strnfill(2000, 'x');
+  g_autofree char *long_path = g_strdup_printf("0::/limited/%s\n", filler);
+
+  (void)unused;
+  write_group(f, "/limited", "5000000\n", "max\n", "4000000\n");
+  write_group(f, "/limited/inner", "max\n", "4500000\n", "4400000\n");
+  write_group(f, "/over", "1000\n", "max\n", "2000\n");
+  write_group(f, "/free", "max\n", "max\n", "9999999\n");
+  g_assert_cmpuint(cagma_cgroup_room(f->system.proc_fd, 77), ==, UINT64_MAX);
+  g_assert_cmpuint(room_of(f, ""), ==, UINT64_MAX);
+  g_assert_cmpuint(room_of(f, "0::/\n"), ==, UINT64_MAX);
+  g_assert_cmpuint(room_of(f, "0::/free\n"), ==, UINT64_MAX);
+  g_assert_cmpuint(room_of(f, "0::/none/such\n"), ==, UINT64_MAX);
+  g_assert_cmpuint(room_of(f, "0::/limited\n"), ==, 1000000);
+  g_assert_cmpuint(room_of(f, "0::/limited"), ==, 1000000);
+  g_assert_cmpuint(room_of(f, "0::/limited/inner\n"), ==, 100000);
+  g_assert_cmpuint(room_of(f, "0::/limited/other\n"), ==, 1000000);
+  g_assert_cmpuint(room_of(f, "4:memory:/limited\n1:name=systemd:/x\n0::/over\n"), ==, 0);
+  g_assert_cmpuint(room_of(f, long_path), ==, UINT64_MAX);
+}
+
+/* What came back there would push out what is in use. */
+static void
+a_group_at_its_limit_is_left_alone(Fixture *f, gconstpointer unused)
+{
+  (void)unused;
+  write_process(f, 20, 400, MAPPING("10000-20000 rw-p 00000000 00:00 0 ", "\n", "20"));
+  write_pages(f, 20, 0x10, 1, SWAPPED);
+  write_process(f, 30, 9000, MAPPING("30000-40000 rw-p 00000000 00:00 0 ", "\n", "20"));
+  write_pages(f, 30, 0x30, 1, SWAPPED);
+  kit_write(f->kit, "30/cgroup", "0::/box\n");
+  write_group(f, "/box", "50000000\n", "max\n", "49900000\n");
+  run_to_the_end(f);
+  g_assert_cmpstr(kernel.asked->str, ==, "30:20:10+1 ");
+  g_string_truncate(kernel.asked, 0);
+  write_group(f, "/box", "50000000\n", "max\n", "30000000\n");
+  cagma_read_back_reset(&f->read_back);
+  run_to_the_end(f);
+  g_assert_cmpstr(kernel.asked->str, ==, "30:30+1 20:10+1 ");
+}
+
 static void *
 never_run(void *unused)
 {
@@ -495,6 +559,8 @@ main(int argc, char **argv)
   ADD("processes-that-go-are-left", processes_that_go_are_left);
   ADD("refusals-are-counted", refusals_are_counted);
   ADD("those-with-most-come-first", those_with_most_come_first);
+  ADD("groups-have-their-own-limits", groups_have_their_own_limits);
+  ADD("a-group-at-its-limit-is-left-alone", a_group_at_its_limit_is_left_alone);
   ADD("no-descriptor-is-left", no_descriptor_is_left);
   ADD("the-reader-goes-on-while-it-is-asked", the_reader_goes_on_while_it_is_asked);
   ADD("the-reader-keeps-to-its-bytes", the_reader_keeps_to_its_bytes);
