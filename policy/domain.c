@@ -318,7 +318,7 @@ count_block_reads(CagmaDomain *domain, const CagmaSample *sample, int64_t now_us
 }
 
 /* How fast the guest takes up memory: growth of what it uses, swapped pages
- * included. Up at once, down by a quarter a report, since ramps come in bursts.
+ * included. Up at once, down by half in 2 s, since ramps come in bursts.
  * Down also while its balloon moves and nothing can be measured: else a burst
  * would be foreseen again and again until the memory for it has arrived. */
 static void

@@ -322,7 +322,7 @@ uint64_t cagma_domain_charge(const CagmaDomain *domain);
 /* The size the domain is at or on its way to, KiB. */
 uint64_t cagma_domain_standing(const CagmaDomain *domain);
 
-/* TRUE where its figures are recent and make sense. */
+/* TRUE where it was heard lately, and makes sense. Its figures may be of before its balloon moved. */
 gboolean cagma_domain_fresh(const CagmaDomain *domain, int64_t now_us);
 
 /* TRUE where the newest report was made with the balloon standing still since the

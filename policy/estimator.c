@@ -82,14 +82,16 @@ cagma_demand_bound(const CagmaDomain *domain, CagmaDemand *demand)
 {
   const CagmaConfig *config = &domain->config;
 
+  /* What isn't estimated has no headroom to do without. What a shrink that hurt took can wait for what
+   * others lack now: it is of before, and the harm may have had another reason. */
+  if (!demand->bare_kib)
+    demand->bare_kib = demand->demand_kib;
   demand->regains = domain->regain_kib > demand->demand_kib;
   demand->demand_kib = cagma_max_kib(demand->demand_kib, domain->regain_kib);
   if (config->shares == 0)
     demand->demand_kib = cagma_min_kib(demand->demand_kib, cagma_domain_standing(domain));
   demand->demand_kib = cagma_clamp_kib(demand->demand_kib, config->guarantee_kib, config->limit_kib);
-  /* What isn't estimated has no headroom to do without. What a shrink that hurt took can wait for what
-   * others lack now: it is of before, and the harm may have had another reason. */
-  if (demand->blind || !demand->bare_kib)
+  if (demand->blind)
     demand->bare_kib = demand->demand_kib;
   demand->bare_kib = cagma_clamp_kib(demand->bare_kib, config->guarantee_kib, demand->demand_kib);
   demand->wish_kib = config->shares ? cagma_clamp_kib(demand->wish_kib, demand->demand_kib, config->limit_kib)

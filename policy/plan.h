@@ -21,8 +21,8 @@
 
 /* The least a donor is asked for at once, where it has as much to spare. */
 #define CAGMA_TAKE_MIN_KIB CAGMA_MIB(16)
-/* Fast give, slow take. At most half of what a donor can spare goes in one step,
- * so that its next figures are seen before the rest; a quarter where nobody waits
+/* Fast give, slow take. At most half of what a donor can spare goes in one step, or all of
+ * it that is free, so that its next figures are seen before the rest; a quarter where nobody waits
  * for it; an eighth of its size where it needs the memory itself (VMMB: 10–15 %
  * an epoch). */
 #define CAGMA_TAKE_SPARE_PERMILLE 500
