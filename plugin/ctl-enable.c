@@ -98,11 +98,20 @@ add_channel(const CagmaCtl *ctl, virDomainPtr domain, const CagmaDomainXml *desc
     g_print("%s: has the channel " CAGMA_CHANNEL_NAME " already\n", place->what);
     return TRUE;
   }
-  if (announce(ctl, place, "add the channel " CAGMA_CHANNEL_NAME) &&
-      virDomainAttachDeviceFlags(domain, CHANNEL_XML, place->affect) < 0)
-    return refused("adding the channel", error);
-  *added = TRUE;
-  return TRUE;
+  if (!announce(ctl, place, "add the channel " CAGMA_CHANNEL_NAME))
+    return *added = TRUE;
+  if (virDomainAttachDeviceFlags(domain, CHANNEL_XML, place->affect) == 0)
+    return *added = TRUE;
+  /* A running domain without a virtio-serial controller has no place for it. Its definition
+   * gets both. */
+  if (place->affect == VIR_DOMAIN_AFFECT_LIVE && virDomainIsPersistent(domain) == 1) {
+    g_autoptr(GError) why = NULL;
+
+    cagma_libvirt_error(&why, "adding the channel");
+    g_print("note: %s: %s; it comes with the next start\n", place->what, why->message);
+    return TRUE;
+  }
+  return refused("adding the channel", error);
 }
 
 static gboolean

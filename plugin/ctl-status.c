@@ -83,11 +83,12 @@ static void
 print_one(GVariant *info)
 {
   static const char *const sizes[][2] = {
-    { "actual", "actual-kib" },       { "target", "target-kib" },     { "maximum", "maximum-kib" },
-    { "guarantee", "guarantee-kib" }, { "limit", "limit-kib" },       { "used", "used-kib" },
-    { "available", "available-kib" }, { "critical", "critical-kib" }, { "demand", "demand-kib" },
-    { "charged", "charge-kib" },
+    { "actual", "actual-kib" },       { "target", "target-kib" },       { "maximum", "maximum-kib" },
+    { "guarantee", "guarantee-kib" }, { "limit", "limit-kib" },         { "used", "used-kib" },
+    { "available", "available-kib" }, { "critical", "critical-kib" },   { "demand", "demand-kib" },
+    { "charged", "charge-kib" },      { "swap used", "swap-used-kib" },
   };
+  guint32 shares;
   g_autofree char *swap = cagma_ctl_swap(info);
   g_autofree char *change = cagma_ctl_change(info);
 
@@ -97,6 +98,11 @@ print_one(GVariant *info)
   print_field("reason", cagma_ctl_text(info, "reason", ""));
   print_field("mode", cagma_ctl_text(info, "mode", "–"));
   print_field("source", cagma_ctl_text(info, "source", "–"));
+  if (g_variant_lookup(info, "shares", "u", &shares)) {
+    g_autofree char *text = g_strdup_printf("%u", shares);
+
+    print_field("shares", text);
+  }
   for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++)
     print_size(info, sizes[i][0], sizes[i][1]);
   print_field("swap in/out", swap);

@@ -187,6 +187,8 @@ cagma_report_info(const CagmaManaged *managed, const char *reason)
     add_kib(&info, "demand-kib", managed->decision.demand.demand_kib);
   }
   if (policy->managed && policy->has_counters) {
+    if (policy->has_swap_used)
+      add_kib(&info, "swap-used-kib", policy->swap_used_kib);
     add_kib(&info, "swap-in-kib-per-s", policy->swap_in_kib_per_s);
     add_kib(&info, "swap-out-kib-per-s", policy->swap_out_kib_per_s);
   }
