@@ -52,10 +52,11 @@ check_reply(const char *reply, size_t length)
   g_assert_cmpint(reply[length - 1], ==, '\n');
   g_assert_null(memchr(reply, '\n', length - 1));
   g_assert_true(g_utf8_validate_len(reply + delimiter, length - delimiter, NULL));
-  /* guest-info has more parts than a request may have. */
-  if (g_strstr_len(reply, (gssize)length, "supported_commands") != NULL)
+  /* guest-info has more parts than a request may have, and so may an error with a large id. */
+  if (!cagma_json_parse(&json, reply + delimiter, length - delimiter, &problem)) {
+    g_assert_cmpstr(problem, ==, "too many values");
     return;
-  g_assert_true(cagma_json_parse(&json, reply + delimiter, length - delimiter, &problem));
+  }
   g_assert_true((cagma_json_member(&json, json.nodes, "return") == NULL) !=
                 (cagma_json_member(&json, json.nodes, "error") == NULL));
 }

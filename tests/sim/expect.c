@@ -9,7 +9,8 @@
  * stall 0.68 ± 0.016 (none), 0.94 ± 0.013 (mom), 0.82 ± 0.02 (proxmox), 0.87 ± 0.011 (qubes), 0.80
  * ± 0.014 (squeezed), 0.82 ± 0.011 (cagma-classic). No worse than the best of them, who is another
  * one each time, in 0.56 ± 0.024; half as bad again in 0.12 ± 0.024; median distance 0.96 ± 0.05.
- * Reversals 0.38 ± 0.025. The bounds are four deviations away or more. */
+ * Reversals 0.38 ± 0.025. The bounds are four deviations away or more: of "no worse", 0.035, as of so many
+ * throws. */
 static const Expectations of_random = {
   .stalled = { [NONE] = 0.75,
                [MOM] = 1.00,
@@ -17,7 +18,7 @@ static const Expectations of_random = {
                [QUBES] = 0.93,
                [SQUEEZED] = 0.87,
                [CLASSIC] = 0.90 },
-  .no_worse = 0.46,
+  .no_worse = 0.40,
   .distance = 1.25,
   .much_worse = 0.22,
   .reversals = 0.50,
