@@ -1007,6 +1007,7 @@ main(int argc, char **argv)
     { "/guests/load-is-asked-for-where-it-counts", test_load_is_asked_for_where_it_counts, NULL },
     { "/guests/agent-is-asked-for-load", test_agent_is_asked_for_load, NULL },
     { "/guests/failing-agent-rests", test_failing_agent_rests, NULL },
+    { "/guests/hung-agent-is-not-forgiven", test_hung_agent_is_not_forgiven, NULL },
     { "/guests/hostile-agent", test_hostile_agent, NULL },
     { "/guests/waiting-agent-delays-nothing", test_waiting_agent_delays_nothing, NULL },
     { "/guests/answer-of-an-earlier-run", test_answer_of_an_earlier_run, NULL },
