@@ -104,6 +104,8 @@ test_check_what_is_no_text(void)
   g_autoptr(KitRun) of_binary = ctl(dir, "check", binary, NULL);
   g_autoptr(KitRun) of_missing = ctl(dir, "check", missing, NULL);
   g_autoptr(KitRun) of_dir = ctl(dir, "check", dir, NULL);
+  g_autoptr(KitRun) of_endless = ctl(dir, "check", "/dev/zero", NULL);
+  g_autoptr(KitRun) simulated = ctl(dir, "simulate", "/dev/zero", NULL);
 
   g_assert_cmpint(of_huge->status, ==, 1);
   kit_assert_has(of_huge->err, "larger than");
@@ -112,6 +114,10 @@ test_check_what_is_no_text(void)
   g_assert_cmpint(of_missing->status, ==, 1);
   kit_assert_has(of_missing->err, "No such file");
   g_assert_cmpint(of_dir->status, ==, 1);
+  g_assert_cmpint(of_endless->status, ==, 1);
+  kit_assert_has(of_endless->err, "larger than");
+  g_assert_cmpint(simulated->status, ==, 1);
+  kit_assert_has(simulated->err, "larger than");
   kit_remove(dir);
 }
 
