@@ -1319,7 +1319,7 @@ test_keyframe_within_a_decision(void)
   cagma_put_signed(block, 0);
   put_keyframe_of_none(block, TRUE);
   cagma_put_number(block, CAGMA_ITEM_DECIDING);
-  cagma_put_signed(block, 0);
+  cagma_put_signed(block, 1);
   cagma_put_signed(block, 0);
   cagma_put_fields(block, &cagma_settings_fields, &host, NULL);
   cagma_put_number(block, CAGMA_ITEM_DECIDED);
