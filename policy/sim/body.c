@@ -477,7 +477,7 @@ cagma_body_live(CagmaBody *body, double slowness, int64_t now_us, double tick_s)
 
   if (waits || body->host_missed_kib > 0)
     body->stalled = 1 - pace * cap;
-  if (misses)
+  if (misses || cap < 1)
     body->pressed = 1 - pace * cap;
   for (size_t i = 0; i < body->n_parts; i++) {
     if (is_away(&body->parts[i], now_us) && body->parts[i].course.size_kib > 0)

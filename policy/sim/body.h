@@ -86,7 +86,7 @@ typedef struct {
 
   /* What came of it. */
   double stalled;       /* part of this tick lost waiting, or for want of what was killed … */
-  double pressed;       /* … and for memory that it had before: what pressure/memory counts */
+  double pressed;       /* … for room, or for memory that it had before: what pressure/memory counts */
   double swapped_kib;   /* swapped in and out in this tick */
   double paged_kib;     /* swapped out in this tick */
   double read_back_kib; /* of files, having been evicted before */
