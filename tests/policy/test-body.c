@@ -504,6 +504,51 @@ test_oom(void)
   end(&a);
 }
 
+/* What has no room, and nowhere to go, doesn't stay either, though nothing more comes in. */
+static void
+test_oom_of_what_is_there(void)
+{
+  static const struct {
+    uint64_t swap_mib, oom_kills;
+  } cases[] = { { 0, 1 }, { 600, 1 }, { 1200, 0 } };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Alone a = alone(2048);
+
+    a.guest->swap_kib = CAGMA_MIB(cases[i].swap_mib);
+    scenarios_add_part(a.guest, CAGMA_PART_ANON, 1500, 0);
+    begin(&a);
+    live_seconds(&a, 3);
+    g_assert_cmpuint(a.body->oom_kills, ==, 0);
+    a.body->asked_kib = CAGMA_MIB(512);
+    a.body->actual_kib = a.body->truly_kib = (double)CAGMA_MIB(512);
+    live_seconds(&a, 5);
+    g_assert_cmpuint(a.body->oom_kills, ==, cases[i].oom_kills);
+    end(&a);
+  }
+}
+
+/* Waiting for room is pressure, and for what was there before; a first read of a file isn't. */
+static void
+test_pressure(void)
+{
+  Alone cramped = alone(1150), reads = alone(2048);
+
+  cramped.guest->swap_kib = 0;
+  scenarios_add_part(cramped.guest, CAGMA_PART_ANON, 1200, 5);
+  begin(&cramped);
+  live_ticks(&cramped, 6);
+  g_assert_cmpfloat(cramped.body->pressed, >, 0.1);
+  end(&cramped);
+
+  scenarios_add_part(reads.guest, CAGMA_PART_FILE, 1000, 5);
+  begin(&reads);
+  live_ticks(&reads, 3);
+  g_assert_cmpfloat(reads.body->stalled, >, 0.1);
+  g_assert_cmpfloat(reads.body->pressed, ==, 0);
+  end(&reads);
+}
+
 /* No more is swapped out than there is swap, however many parts make room in one tick. */
 static void
 test_swap_is_full(void)
@@ -701,6 +746,8 @@ main(int argc, char **argv)
   g_test_add_func("/body/brings-back/time", test_stops_bringing_back_unless_asked_again);
   g_test_add_func("/body/monotone", test_monotone);
   g_test_add_func("/body/oom", test_oom);
+  g_test_add_func("/body/oom-of-what-is-there", test_oom_of_what_is_there);
+  g_test_add_func("/body/pressure", test_pressure);
   g_test_add_func("/body/swap-is-full", test_swap_is_full);
   g_test_add_func("/body/anonymous-share", test_anonymous_share);
   g_test_add_func("/body/pretends", test_pretends);
