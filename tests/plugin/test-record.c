@@ -1395,7 +1395,7 @@ test_explained_at_a_time(void)
   gsize length;
 
   run_open(run);
-  come(run);
+  come(run)->policy.managed = TRUE;
   for (int i = 0; i < 5; i++) {
     run->now_us += CAGMA_SECOND_US;
     live(run, run->guests->pdata[0]);
