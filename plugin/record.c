@@ -97,47 +97,61 @@ check_beginning(int fd, const char *path, GError **error)
   return TRUE;
 }
 
+/* An empty file gets its header. What is written to it from now on is another run. */
+static gboolean
+begin_file(CagmaRecorder *recorder, int fd, off_t size, GError **error)
+{
+  uint8_t header[CAGMA_RECORD_FILE_HEADER];
+
+  cagma_record_file_header(header);
+  if (size == 0 && write(fd, header, sizeof header) != (ssize_t)sizeof header)
+    return set_errno(error, recorder->path);
+  recorder->begins = TRUE;
+  recorder->keyframe_due = TRUE;
+  return TRUE;
+}
+
+static gboolean
+check_file(int fd, const char *path, const struct stat *status, GError **error)
+{
+  if (!S_ISREG(status->st_mode)) {
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, "%s: is no regular file", path);
+    return FALSE;
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s: another cagmad records to it", path);
+    return FALSE;
+  }
+  return check_beginning(fd, path, error);
+}
+
 static gboolean
 open_file(CagmaRecorder *recorder, GError **error)
 {
-  uint8_t header[CAGMA_RECORD_FILE_HEADER];
-  struct stat status, open_status;
+  struct stat status, present;
   /* Not a FIFO that nobody reads, nor anything else that could keep the daemon. */
   int fd = open(recorder->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
   if (fd < 0)
     return set_errno(error, recorder->path);
-  if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, "%s: is no regular file", recorder->path);
-    close(fd);
-    return FALSE;
-  }
-  /* It wasn't moved away: its run goes on. */
-  if (recorder->fd >= 0 && fstat(recorder->fd, &open_status) == 0 && open_status.st_dev == status.st_dev &&
-      open_status.st_ino == status.st_ino) {
-    close(fd);
-    return TRUE;
-  }
-  if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s: another cagmad records to it", recorder->path);
-    close(fd);
-    return FALSE;
-  }
-  if (!check_beginning(fd, recorder->path, error)) {
-    close(fd);
-    return FALSE;
-  }
-  cagma_record_file_header(header);
-  if (status.st_size == 0 && write(fd, header, sizeof header) != (ssize_t)sizeof header) {
+  if (fstat(fd, &status) < 0) {
     set_errno(error, recorder->path);
+    close(fd);
+    return FALSE;
+  }
+  /* It wasn't moved away, at most emptied. */
+  if (recorder->fd >= 0 && fstat(recorder->fd, &present) == 0 && present.st_dev == status.st_dev &&
+      present.st_ino == status.st_ino) {
+    close(fd);
+    return status.st_size > 0 || begin_file(recorder, recorder->fd, 0, error);
+  }
+  if (!check_file(fd, recorder->path, &status, error) || !begin_file(recorder, fd, status.st_size, error)) {
     close(fd);
     return FALSE;
   }
   if (recorder->fd >= 0)
     close(recorder->fd);
   recorder->fd = fd;
-  recorder->begins = TRUE;
-  recorder->keyframe_due = TRUE;
   return TRUE;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "plugin/manager.h"
 #include "plugin/rebuild.h"
@@ -1166,6 +1167,26 @@ test_reopened_where_it_is(void)
   run_free(run);
 }
 
+/* As by logrotate's copytruncate. */
+static void
+test_emptied_where_it_is(void)
+{
+  Run *run = run_new(74);
+  Seen seen = { .run = run, .first = 5 };
+
+  run_open(run);
+  run_for(run, 5);
+  g_assert_cmpint(truncate(run->path, 0), ==, 0);
+  cagma_recorder_reopen(run->recorder);
+  run_for(run, 5);
+  run_close(run);
+  see_file(&seen, run->path);
+  g_assert_cmpuint(seen.n_runs, ==, 1);
+  g_assert_cmpuint(seen.n_same, ==, 5);
+  g_assert_cmpuint(n_lost(&seen), ==, 0);
+  run_free(run);
+}
+
 /* Where the new file can't be had, the old one goes on. */
 static void
 test_reopening_in_vain(void)
@@ -1564,6 +1585,7 @@ main(int argc, char **argv)
   g_test_add_func("/record/full-disk-at-the-start", test_full_disk_at_the_start);
   g_test_add_func("/record/moved-away", test_file_moved_away);
   g_test_add_func("/record/reopened-where-it-is", test_reopened_where_it_is);
+  g_test_add_func("/record/emptied-where-it-is", test_emptied_where_it_is);
   g_test_add_func("/record/reopening-in-vain", test_reopening_in_vain);
   g_test_add_func("/record/not-appended-to", test_what_is_not_appended_to);
   g_test_add_func("/record/no-record", test_what_is_no_record);
