@@ -19,20 +19,20 @@ struct CagmaReader {
   const CagmaSystem *system;
   int wake_fd;
   /* The asker's own. */
-  uint64_t asked_us; /* 0: never */
   bool told;         /* that it is done */
+  uint64_t asked_us; /* 0: never */
   CagmaReadBack read_back;
 
   /* Said by the asker. */
-  _Atomic bool begin_anew;
   _Atomic int64_t left; /* bytes */
   _Atomic uint64_t until_us;
+  _Atomic bool begin_anew;
   /* Said by the thread. The asker clears them where it has it begin anew. */
   _Atomic uint64_t bytes;
   _Atomic uint64_t processes;
+  _Atomic uint64_t slice_us; /* when the slice at hand was begun; 0: none is */
   _Atomic bool done;
   _Atomic bool may_not;
-  _Atomic uint64_t slice_us; /* when the slice at hand was begun; 0: none is */
 };
 
 static void
